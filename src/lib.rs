@@ -1,0 +1,4 @@
+//! Sotto: anonymous one-on-one voice.
+
+pub mod clock;
+pub mod protocol;
