@@ -1,4 +1,5 @@
 //! Sotto: anonymous one-on-one voice.
 
+pub mod caller;
 pub mod clock;
 pub mod protocol;
