@@ -4,3 +4,4 @@ pub mod clock;
 pub mod mailbox;
 pub mod matchmaking;
 pub mod protocol;
+pub mod visitor;

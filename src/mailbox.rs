@@ -98,9 +98,14 @@ impl Inbox {
         self.0.recv().await
     }
 
+    /// The next mail, if there is one already.
+    pub fn try_next(&mut self) -> Option<Mail> {
+        self.0.try_recv().ok()
+    }
+
     /// Closes the box, so that no more can be put in, and returns what lies unread.
     pub fn close(&mut self) -> Vec<Mail> {
         self.0.close();
-        std::iter::from_fn(|| self.0.try_recv().ok()).collect()
+        std::iter::from_fn(|| self.try_next()).collect()
     }
 }

@@ -136,10 +136,7 @@ impl Matchmaker {
                 let again = state.pool.join(pair.older, now);
                 pairs.extend(state.address(again));
             } else if !older.send(matched(Side::A, &pair.older, &pair.newer, &newer)) {
-                newer.send(Mail::Gone {
-                    call,
-                    why: EndReason::Vanished,
-                });
+                newer.send(Mail::Gone { call, why: EndReason::Vanished });
             }
         }
     }
@@ -200,10 +197,7 @@ mod tests {
         assert_eq!(maker.waiting(), 1);
         let (third, mut third_in) = mailbox();
         maker.join(ticket(&maker, Role::Either, now), third, now);
-        assert_eq!(
-            (read(&mut first_in).len(), read(&mut third_in).len()),
-            (1, 1)
-        );
+        assert_eq!((read(&mut first_in).len(), read(&mut third_in).len()), (1, 1));
     }
 
     #[test]
@@ -215,14 +209,7 @@ mod tests {
         let (second, mut second_in) = mailbox();
         maker.join(ticket(&maker, Role::Either, now), second, now);
         let mails = read(&mut second_in);
-        let [
-            Mail::Matched(matched),
-            Mail::Gone {
-                call,
-                why: EndReason::Vanished,
-            },
-        ] = &mails[..]
-        else {
+        let [Mail::Matched(matched), Mail::Gone { call, why: EndReason::Vanished }] = &mails[..] else {
             panic!("a match that is taken back: {mails:?}");
         };
         assert_eq!(matched.call, *call);

@@ -64,17 +64,7 @@ pub struct Pair {
 
 impl Pair {
     fn of(one: Ticket, other: Ticket) -> Self {
-        if one.place() <= other.place() {
-            Self {
-                older: one,
-                newer: other,
-            }
-        } else {
-            Self {
-                older: other,
-                newer: one,
-            }
-        }
+        if one.place() <= other.place() { Self { older: one, newer: other } } else { Self { older: other, newer: one } }
     }
 }
 
@@ -105,10 +95,7 @@ impl Pool {
             self.take(old);
         }
         let mut pairs = self.advance(now);
-        match self
-            .oldest_fit(&ticket, now)
-            .and_then(|found| self.take(found))
-        {
+        match self.oldest_fit(&ticket, now).and_then(|found| self.take(found)) {
             Some(partner) => pairs.push(Pair::of(partner, ticket)),
             None => self.insert(ticket, now),
         }
@@ -127,14 +114,9 @@ impl Pool {
         }
         let until = now + RECENT_FOR;
         for (visitor, partner) in [(one, other), (other, one)] {
-            let before = self
-                .recent
-                .entry(visitor)
-                .or_default()
-                .insert(partner, until);
+            let before = self.recent.entry(visitor).or_default().insert(partner, until);
             if let Some(before) = before {
-                self.fadings
-                    .remove(&(before, one.min(other), one.max(other)));
+                self.fadings.remove(&(before, one.min(other), one.max(other)));
             }
         }
         self.fadings.insert((until, one.min(other), one.max(other)));
@@ -146,8 +128,7 @@ impl Pool {
             self.take(ticket);
         }
         for (partner, until) in self.recent.remove(&visitor).unwrap_or_default() {
-            self.fadings
-                .remove(&(until, visitor.min(partner), visitor.max(partner)));
+            self.fadings.remove(&(until, visitor.min(partner), visitor.max(partner)));
             if let Entry::Occupied(mut entry) = self.recent.entry(partner) {
                 entry.get_mut().remove(&visitor);
                 if entry.get().is_empty() {
@@ -161,11 +142,7 @@ impl Pool {
     pub fn advance(&mut self, now: Instant) -> Vec<Pair> {
         let mut pairs = Vec::new();
         while let Some(at) = self.next_event().filter(|&at| at <= now) {
-            let widening = self
-                .widenings
-                .first()
-                .copied()
-                .filter(|first| first.0 == at);
+            let widening = self.widenings.first().copied().filter(|first| first.0 == at);
             if let Some((_, id)) = widening {
                 self.widenings.pop_first();
                 pairs.extend(self.pair_waiting(id, at));
@@ -174,8 +151,8 @@ impl Pool {
                 let tickets = [one, other].map(|visitor| self.by_visitor.get(&visitor).copied());
                 if let [Some(one), Some(other)] = tickets {
                     // Nobody else began to fit at this moment, so the older one's oldest fit is the other.
-                    let older = self.tickets.get(&one).map(Ticket::place)
-                        <= self.tickets.get(&other).map(Ticket::place);
+                    let older =
+                        self.tickets.get(&one).map(Ticket::place) <= self.tickets.get(&other).map(Ticket::place);
                     pairs.extend(self.pair_waiting(if older { one } else { other }, at));
                 }
             }
@@ -221,9 +198,9 @@ impl Pool {
                     .take_while(|place| any_age || place.0 + WIDEN_AFTER <= now)
                     .take_while(|place| best.is_none_or(|best| **place < best))
                     .find(|place| {
-                        self.tickets.get(&place.1).is_some_and(|other| {
-                            other.visitor != ticket.visitor && !self.apart(ticket, other)
-                        })
+                        self.tickets
+                            .get(&place.1)
+                            .is_some_and(|other| other.visitor != ticket.visitor && !self.apart(ticket, other))
                     });
                 best = fit.copied().or(best);
             }
@@ -234,10 +211,7 @@ impl Pool {
     /// Whether these two have just talked and are not to meet again yet.
     fn apart(&self, one: &Ticket, other: &Ticket) -> bool {
         (one.avoid_recent || other.avoid_recent)
-            && self
-                .recent
-                .get(&one.visitor)
-                .is_some_and(|recent| recent.contains_key(&other.visitor))
+            && self.recent.get(&one.visitor).is_some_and(|recent| recent.contains_key(&other.visitor))
     }
 
     fn part(&mut self, one: VisitorId, other: VisitorId) {
@@ -253,14 +227,10 @@ impl Pool {
 
     fn insert(&mut self, ticket: Ticket, now: Instant) {
         for tag in tags(&ticket.languages) {
-            self.queues
-                .entry((tag, ticket.role))
-                .or_default()
-                .insert(ticket.place());
+            self.queues.entry((tag, ticket.role)).or_default().insert(ticket.place());
         }
         if ticket.role != Role::Either && ticket.joined + WIDEN_AFTER > now {
-            self.widenings
-                .insert((ticket.joined + WIDEN_AFTER, ticket.id));
+            self.widenings.insert((ticket.joined + WIDEN_AFTER, ticket.id));
         }
         self.by_visitor.insert(ticket.visitor, ticket.id);
         self.tickets.insert(ticket.id, ticket);

@@ -15,19 +15,10 @@ struct Twin {
 
 impl Twin {
     fn fits(&self, one: &Ticket, other: &Ticket, now: Instant) -> bool {
-        let shared = one
-            .languages
-            .get()
-            .iter()
-            .any(|tag| other.languages.get().contains(tag));
-        let roles = !matches!(
-            (one.role, other.role),
-            (Role::Talk, Role::Talk) | (Role::Listen, Role::Listen)
-        ) || one.joined.min(other.joined) + WIDEN_AFTER <= now;
-        let key = (
-            one.visitor.min(other.visitor),
-            one.visitor.max(other.visitor),
-        );
+        let shared = one.languages.get().iter().any(|tag| other.languages.get().contains(tag));
+        let roles = !matches!((one.role, other.role), (Role::Talk, Role::Talk) | (Role::Listen, Role::Listen))
+            || one.joined.min(other.joined) + WIDEN_AFTER <= now;
+        let key = (one.visitor.min(other.visitor), one.visitor.max(other.visitor));
         let apart = self.apart.contains_key(&key) && (one.avoid_recent || other.avoid_recent);
         one.visitor != other.visitor && shared && roles && !apart
     }
@@ -151,31 +142,16 @@ fn history(steps: Vec<Step>) -> Result<(), TestCaseError> {
     let mut next = 0;
     for step in steps {
         let busy = |calls: &[Pair], visitor: u64| {
-            calls
-                .iter()
-                .any(|call| [call.older.visitor, call.newer.visitor].contains(&VisitorId(visitor)))
+            calls.iter().any(|call| [call.older.visitor, call.newer.visitor].contains(&VisitorId(visitor)))
         };
         let (pairs, expected) = match step {
-            Step::Join {
-                visitor,
-                languages: bits,
-                role,
-                avoid_recent,
-            } => {
+            Step::Join { visitor, languages: bits, role, avoid_recent } => {
                 // The rules of one visitor (visitor.rs) allow a join only when idle.
-                if busy(&calls, visitor)
-                    || twin
-                        .waiting
-                        .iter()
-                        .any(|ticket| ticket.visitor.0 == visitor)
-                {
+                if busy(&calls, visitor) || twin.waiting.iter().any(|ticket| ticket.visitor.0 == visitor) {
                     continue;
                 }
                 next += 1;
-                let ticket = Ticket {
-                    avoid_recent,
-                    ..ticket(next, visitor, bits, role, now)
-                };
+                let ticket = Ticket { avoid_recent, ..ticket(next, visitor, bits, role, now) };
                 let expected = twin.oldest_fit(&ticket, now);
                 let expected = match expected.and_then(|found| twin.take(found)) {
                     Some(partner) => vec![Pair::of(partner, ticket.clone())],
@@ -187,11 +163,7 @@ fn history(steps: Vec<Step>) -> Result<(), TestCaseError> {
                 (pool.join(ticket, now), expected)
             }
             Step::Leave { visitor } => {
-                let found = twin
-                    .waiting
-                    .iter()
-                    .find(|ticket| ticket.visitor.0 == visitor)
-                    .map(|ticket| ticket.id);
+                let found = twin.waiting.iter().find(|ticket| ticket.visitor.0 == visitor).map(|ticket| ticket.id);
                 let Some(id) = found else { continue };
                 twin.take(id);
                 prop_assert!(pool.leave(id));
@@ -211,8 +183,7 @@ fn history(steps: Vec<Step>) -> Result<(), TestCaseError> {
                 let (one, other) = (call.older.visitor, call.newer.visitor);
                 pool.keep_apart(one, other, now);
                 pool.keep_apart(other, one, now);
-                twin.apart
-                    .insert((one.min(other), one.max(other)), now + RECENT_FOR);
+                twin.apart.insert((one.min(other), one.max(other)), now + RECENT_FOR);
                 (vec![], vec![])
             }
             Step::Vanish => {
@@ -221,10 +192,7 @@ fn history(steps: Vec<Step>) -> Result<(), TestCaseError> {
                 }
                 let call = calls.remove(0);
                 next += 1;
-                let back = Ticket {
-                    id: TicketId(next),
-                    ..call.newer
-                };
+                let back = Ticket { id: TicketId(next), ..call.newer };
                 let expected = twin.oldest_fit(&back, now);
                 let expected = match expected.and_then(|found| twin.take(found)) {
                     Some(partner) => vec![Pair::of(partner, back.clone())],
@@ -241,8 +209,7 @@ fn history(steps: Vec<Step>) -> Result<(), TestCaseError> {
                 }
                 pool.forget(VisitorId(visitor));
                 twin.waiting.retain(|ticket| ticket.visitor.0 != visitor);
-                twin.apart
-                    .retain(|pair, _| ![pair.0.0, pair.1.0].contains(&visitor));
+                twin.apart.retain(|pair, _| ![pair.0.0, pair.1.0].contains(&visitor));
                 (vec![], vec![])
             }
         };
@@ -253,10 +220,7 @@ fn history(steps: Vec<Step>) -> Result<(), TestCaseError> {
             prop_assert_ne!(pair.older.visitor, pair.newer.visitor);
             for side in [&pair.older, &pair.newer] {
                 prop_assert!(!busy(&calls, side.visitor.0), "in two calls");
-                prop_assert!(
-                    !pool.tickets.contains_key(&side.id),
-                    "in a call and waiting"
-                );
+                prop_assert!(!pool.tickets.contains_key(&side.id), "in a call and waiting");
             }
             calls.push(pair);
         }
@@ -275,19 +239,11 @@ fn history(steps: Vec<Step>) -> Result<(), TestCaseError> {
 /// The pool's indices agree with one another, and nothing is left behind in them.
 fn check_inside(pool: &Pool) -> Result<(), TestCaseError> {
     let queued: usize = pool.queues.values().map(BTreeSet::len).sum();
-    let tags: usize = pool
-        .tickets
-        .values()
-        .map(|ticket| ticket.languages.get().len())
-        .sum();
+    let tags: usize = pool.tickets.values().map(|ticket| ticket.languages.get().len()).sum();
     prop_assert_eq!(queued, tags);
     prop_assert!(pool.queues.values().all(|queue| !queue.is_empty()));
     prop_assert_eq!(pool.by_visitor.len(), pool.tickets.len());
-    prop_assert!(
-        pool.widenings
-            .iter()
-            .all(|place| pool.tickets.contains_key(&place.1))
-    );
+    prop_assert!(pool.widenings.iter().all(|place| pool.tickets.contains_key(&place.1)));
     let apart: usize = pool.recent.values().map(HashMap::len).sum();
     prop_assert_eq!(apart, 2 * pool.fadings.len());
     prop_assert!(pool.recent.values().all(|partners| !partners.is_empty()));
@@ -295,7 +251,7 @@ fn check_inside(pool: &Pool) -> Result<(), TestCaseError> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 4_000, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 4_000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn every_history_is_fair(steps in prop::collection::vec(step(), 1..120)) {
@@ -310,18 +266,12 @@ fn talk_meets_listen_at_once_and_talk_meets_talk_after_a_while() {
     assert_eq!(pool.join(ticket(1, 1, 1, Role::Talk, now), now), []);
     assert_eq!(pool.join(ticket(2, 2, 1, Role::Talk, now), now), []);
     assert_eq!(pool.next_event(), Some(now + WIDEN_AFTER));
-    assert_eq!(
-        pool.advance(now + WIDEN_AFTER - Duration::from_millis(1)),
-        []
-    );
+    assert_eq!(pool.advance(now + WIDEN_AFTER - Duration::from_millis(1)), []);
     let pairs = pool.join(ticket(3, 3, 1, Role::Listen, now), now);
     assert_eq!(pairs[0].older.id, TicketId(1));
     pool.join(ticket(4, 4, 1, Role::Talk, now), now);
     let pairs = pool.advance(now + WIDEN_AFTER);
-    assert_eq!(
-        (pairs[0].older.id, pairs[0].newer.id),
-        (TicketId(2), TicketId(4))
-    );
+    assert_eq!((pairs[0].older.id, pairs[0].newer.id), (TicketId(2), TicketId(4)));
     assert!(pool.is_empty());
     assert_eq!(pool.next_event(), None);
 }
@@ -356,20 +306,8 @@ fn those_who_have_just_talked_meet_at_once_when_both_ask_for_it() {
     for both in [false, true] {
         let mut pool = Pool::default();
         pool.keep_apart(VisitorId(1), VisitorId(2), now);
-        pool.join(
-            Ticket {
-                avoid_recent: false,
-                ..ticket(1, 1, 1, Role::Either, now)
-            },
-            now,
-        );
-        let pairs = pool.join(
-            Ticket {
-                avoid_recent: !both,
-                ..ticket(2, 2, 1, Role::Either, now)
-            },
-            now,
-        );
+        pool.join(Ticket { avoid_recent: false, ..ticket(1, 1, 1, Role::Either, now) }, now);
+        let pairs = pool.join(Ticket { avoid_recent: !both, ..ticket(2, 2, 1, Role::Either, now) }, now);
         assert_eq!(pairs.len(), usize::from(both));
     }
 }
