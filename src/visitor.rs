@@ -152,9 +152,10 @@ impl Visitor {
             Input::Mail(mail) => self.mail(mail, now, ticket, &mut effects),
             Input::Deadline => self.overdue(now, &mut effects),
             Input::Away => {
-                self.away = Some(now.instant);
                 // Only a call waits for somebody: the queue has others to pair.
-                if !self.worth_waiting_for(now) {
+                if matches!(&self.phase, Phase::InCall(call) if call.begun(now.instant)) {
+                    self.away = Some(now.instant);
+                } else {
                     self.leave(EndReason::Lost, now, &mut effects);
                 }
             }
@@ -173,17 +174,23 @@ impl Visitor {
 
     /// When [`Input::Deadline`] is due.
     pub fn deadline(&self) -> Option<Instant> {
-        let Phase::InCall(call) = &self.phase else {
-            return None;
-        };
-        let describe = call.turn.filter(|_| !call.described).map(|turn| turn + DESCRIBE_WITHIN);
-        let away = self.away.map(|away| away + AWAY_FOR);
-        describe.into_iter().chain(away).min()
+        self.describe_by().into_iter().chain(self.back_by()).min()
     }
 
-    /// Whether the task should go on although the socket is gone.
+    /// Whether the task should go on although the socket is gone: a call goes on, or its end is still to be told.
     pub fn worth_waiting_for(&self, now: Now) -> bool {
-        matches!(&self.phase, Phase::InCall(call) if call.begun(now.instant))
+        self.back_by().is_some_and(|by| now.instant < by)
+    }
+
+    fn describe_by(&self) -> Option<Instant> {
+        match &self.phase {
+            Phase::InCall(call) if !call.described => call.turn.map(|turn| turn + DESCRIBE_WITHIN),
+            _ => None,
+        }
+    }
+
+    fn back_by(&self) -> Option<Instant> {
+        self.away.map(|away| away + AWAY_FOR)
     }
 
     fn frame(
@@ -331,15 +338,14 @@ impl Visitor {
 
     /// A deadline has passed: this side never described itself, or has been away for too long.
     fn overdue(&mut self, now: Now, effects: &mut Vec<Effect>) {
-        if self.deadline().is_none_or(|deadline| now.instant < deadline) {
-            return;
+        let over = self.deadline().is_some_and(|deadline| deadline <= now.instant);
+        if let Phase::InCall(side) = &self.phase
+            && over
+        {
+            let call = side.matched.call;
+            self.leave(EndReason::Lost, now, effects);
+            effects.push(Effect::Send(ServerMessage::Ended { call, why: EndReason::Lost }));
         }
-        let call = match &self.phase {
-            Phase::InCall(call) => call.matched.call,
-            _ => return,
-        };
-        self.leave(EndReason::Lost, now, effects);
-        effects.push(Effect::Send(ServerMessage::Ended { call, why: EndReason::Lost }));
     }
 
     /// Out of the queue or the call, the partner told, the relay closed.

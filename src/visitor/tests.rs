@@ -303,7 +303,15 @@ fn a_lost_socket_ends_a_wait_and_suspends_a_call() {
     scene.put(Input::Away);
     scene.pass(AWAY_FOR);
     assert_eq!(scene.put(Input::Deadline), ["keep apart", "revoke", "tell gone Lost", "ended Lost"]);
+    assert!(!scene.visitor.worth_waiting_for(scene.now));
+
+    // The partner leaves meanwhile: that is told when the page comes back.
+    let mut scene = Scene::talking();
+    scene.put(Input::Away);
+    assert_eq!(scene.put(gone(EndReason::Left)), ["keep apart", "revoke", "ended Left"]);
+    assert!(scene.visitor.worth_waiting_for(scene.now));
     assert_eq!(scene.put(Input::Back), ["welcome false"]);
+    assert_eq!(scene.put(join()), ["send waiting", "join 2"]);
 }
 
 #[test]
@@ -410,7 +418,7 @@ impl House {
 
     /// When all mail is read: who is in a call is in it with exactly one other, who waits is in the queue.
     fn check(&mut self) -> Result<(), TestCaseError> {
-        while (0..self.visitors.len()).fold(false, |any, who| self.read(who) || any) {}
+        while (0..self.visitors.len()).any(|who| self.read(who)) {}
         let mut calls: HashMap<CallId, Vec<Side>> = HashMap::new();
         let mut waiting = 0;
         for (visitor, ..) in &self.visitors {
@@ -465,7 +473,7 @@ proptest! {
         for who in 0..6 {
             house.put(who, Input::End);
         }
-        while (0..6).fold(false, |any, who| house.read(who) || any) {
+        while (0..6).any(|who| house.read(who)) {
             for who in 0..6 {
                 house.put(who, Input::End);
             }
