@@ -46,8 +46,8 @@ use peer::{Event, Heard, Peer, Settings};
 use signalling::{Signalling, SignallingError, Tap};
 
 use crate::protocol::{
-    CallId, ClientMessage, EndReason, Languages, Port, ProblemCode, RELAYED_ADDRESS, Relay, Role,
-    ServerMessage, Side, Transport,
+    CallId, ClientMessage, EndReason, Languages, Port, ProblemCode, RELAYED_ADDRESS, Relay, Role, ServerMessage, Side,
+    Transport,
 };
 
 /// How long the server may take to answer `join`.
@@ -78,12 +78,7 @@ pub struct Options {
 impl Default for Options {
     /// No origin, no tap, silent; keeps one second.
     fn default() -> Self {
-        Self {
-            origin: None,
-            tap: None,
-            voice: Arc::new([]),
-            keep: 50,
-        }
+        Self { origin: None, tap: None, voice: Arc::new([]), keep: 50 }
     }
 }
 
@@ -159,11 +154,7 @@ impl Caller {
         let origin = options.origin.as_deref();
         let mut signalling = Signalling::connect(url, origin, options.tap.clone()).await?;
         signalling.hello(None).await?;
-        Ok(Self {
-            signalling,
-            options,
-            matched: None,
-        })
+        Ok(Self { signalling, options, matched: None })
     }
 
     /// Asks to be paired, and waits until the server has put this caller in the queue or paired it.
@@ -172,19 +163,8 @@ impl Caller {
     ///
     /// [`Error::Problem`] when the server refuses, [`Error::Timeout`] when it says nothing for five
     /// seconds, [`Error::Signalling`].
-    pub async fn join(
-        &mut self,
-        languages: Languages,
-        role: Role,
-        avoid_recent: bool,
-    ) -> Result<(), Error> {
-        self.signalling
-            .send(&ClientMessage::Join {
-                languages,
-                role,
-                avoid_recent,
-            })
-            .await?;
+    pub async fn join(&mut self, languages: Languages, role: Role, avoid_recent: bool) -> Result<(), Error> {
+        self.signalling.send(&ClientMessage::Join { languages, role, avoid_recent }).await?;
         let answered = timeout(JOIN_DEADLINE, self.answer(true));
         self.matched = answered.await.map_err(|_| Error::Timeout("waiting"))??;
         Ok(())
@@ -228,18 +208,8 @@ impl Caller {
     async fn answer(&mut self, or_waiting: bool) -> Result<Option<Matched>, Error> {
         loop {
             match self.signalling.next().await? {
-                ServerMessage::Matched {
-                    call,
-                    side,
-                    offerer,
-                    relay,
-                } => {
-                    return Ok(Some(Matched {
-                        call,
-                        side,
-                        offerer,
-                        relay,
-                    }));
+                ServerMessage::Matched { call, side, offerer, relay } => {
+                    return Ok(Some(Matched { call, side, offerer, relay }));
                 }
                 ServerMessage::Waiting {} if or_waiting => return Ok(None),
                 ServerMessage::Problem { code, .. } => return Err(Error::Problem(code)),
@@ -343,10 +313,7 @@ impl Call {
 
     /// What has been heard so far.
     pub fn heard(&self) -> Received {
-        Received {
-            count: *self.heard.count().borrow(),
-            last: self.heard.last(),
-        }
+        Received { count: *self.heard.count().borrow(), last: self.heard.last() }
     }
 
     /// Waits until at least `count` packets have come in this call.
@@ -382,9 +349,7 @@ impl Call {
     pub async fn restart(&mut self, within: Duration) -> Result<(), Error> {
         let before = self.state.borrow().restarts;
         let _ = self.commands.send(Command::Restart).await;
-        timeout(within, self.until(|state| state.restarts > before))
-            .await
-            .map_err(|_| Error::Timeout("restart"))?
+        timeout(within, self.until(|state| state.restarts > before)).await.map_err(|_| Error::Timeout("restart"))?
     }
 
     /// Says `bye` to the partner and `leave` to the server, or neither if the call is over already, and closes
@@ -481,24 +446,19 @@ impl Conversation {
         let description = peer.description().clone();
         self.peer = Some(peer);
         let call = self.call;
-        Ok(self
-            .signalling
-            .send(&ClientMessage::Describe { call, description })
-            .await?)
+        Ok(self.signalling.send(&ClientMessage::Describe { call, description }).await?)
     }
 
     async fn on_message(&mut self, message: ServerMessage) -> Result<(), Ending> {
         match message {
-            ServerMessage::Describe { call, description } if call == self.call => {
-                match &mut self.peer {
-                    Some(peer) => peer.accept(description).await?,
-                    None => {
-                        let settings = self.settings.clone();
-                        let peer = Peer::answer(settings, self.heard.clone(), description).await?;
-                        self.introduce(peer).await?;
-                    }
+            ServerMessage::Describe { call, description } if call == self.call => match &mut self.peer {
+                Some(peer) => peer.accept(description).await?,
+                None => {
+                    let settings = self.settings.clone();
+                    let peer = Peer::answer(settings, self.heard.clone(), description).await?;
+                    self.introduce(peer).await?;
                 }
-            }
+            },
             ServerMessage::Candidate { call, port } if call == self.call => {
                 // Frames keep their order, and the offer comes before its candidates.
                 if let Some(peer) = &mut self.peer {
@@ -566,9 +526,7 @@ impl Conversation {
         };
         let (ufrag, pwd) = peer.restart().await?;
         let call = self.call;
-        self.signalling
-            .send(&ClientMessage::Restart { call, ufrag, pwd })
-            .await?;
+        self.signalling.send(&ClientMessage::Restart { call, ufrag, pwd }).await?;
         self.send_candidates().await
     }
 
@@ -576,9 +534,7 @@ impl Conversation {
     async fn send_candidates(&mut self) -> Result<(), Ending> {
         let call = self.call;
         for port in self.ports.clone() {
-            self.signalling
-                .send(&ClientMessage::Candidate { call, port })
-                .await?;
+            self.signalling.send(&ClientMessage::Candidate { call, port }).await?;
         }
         Ok(())
     }
@@ -601,10 +557,8 @@ async fn relay_address(server: SocketAddr, relay: &Relay) -> Result<SocketAddr, 
         return Ok(server);
     };
     let (host, port) = host_and_port(host);
-    let found = timeout(JOIN_DEADLINE, lookup_host((host, port)))
-        .await
-        .map_err(|_| Error::Relay)?
-        .map_err(|_| Error::Relay)?;
+    let found =
+        timeout(JOIN_DEADLINE, lookup_host((host, port))).await.map_err(|_| Error::Relay)?.map_err(|_| Error::Relay)?;
     // The family that has led to the server will lead to the relay, if there is a choice.
     let mut found: Vec<SocketAddr> = found.collect();
     found.sort_by_key(|address| address.is_ipv4() != server.is_ipv4());
@@ -636,12 +590,8 @@ mod tests {
     #[tokio::test]
     async fn the_relay_is_where_the_server_is_unless_it_names_a_host() {
         let server: SocketAddr = "127.0.0.1:8080".parse().unwrap();
-        let mut relay = Relay {
-            host: None,
-            transports: vec![Transport::Udp],
-            username: String::new(),
-            credential: String::new(),
-        };
+        let mut relay =
+            Relay { host: None, transports: vec![Transport::Udp], username: String::new(), credential: String::new() };
         assert_eq!(relay_address(server, &relay).await, Ok(server));
         relay.host = Some("127.0.0.2:9".to_owned());
         let named = "127.0.0.2:9".parse().unwrap();
