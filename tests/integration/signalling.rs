@@ -197,40 +197,52 @@ async fn descriptions_pass_between_the_two_and_nothing_else_does() {
 }
 
 #[tokio::test]
-async fn a_leave_in_each_state() {
+async fn a_leave_when_idle_and_when_waiting() {
     let server = TestServer::start().await;
-    // Idle.
     let mut idle = Visitor::arrive(&server).await;
     idle.send(ClientMessage::Leave {}).await;
-    // Waiting: the next one waits alone.
     let mut waiting = Visitor::waiting(&server).await;
     waiting.send(ClientMessage::Leave {}).await;
-    waiting.join().await;
-    assert_eq!(waiting.next().await, ServerMessage::Waiting {});
-    waiting.send(ClientMessage::Leave {}).await;
-    // The leave is known once the same visitor can join and leave again; idle comes after it on purpose.
+    // That the leave was read is known once the same visitor waits again.
     waiting.join().await;
     assert_eq!(waiting.next().await, ServerMessage::Waiting {});
     idle.join().await;
     let (call, ..) = idle.matched().await;
     assert_eq!(waiting.matched().await.0, call);
-    // Matched: the other goes back to the old place, and is the first to be met.
-    idle.send(ClientMessage::Leave {}).await;
-    assert_eq!(waiting.next().await, ServerMessage::Ended { call, why: EndReason::Vanished });
-    assert_eq!(waiting.next().await, ServerMessage::Waiting {});
-    let mut third = Visitor::arrive(&server).await;
-    third.join().await;
-    let (call, ..) = third.matched().await;
-    assert_eq!(waiting.matched().await.0, call);
-    drop((idle, waiting, third));
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_leave_before_the_call_began_puts_the_other_back() {
+    let server = TestServer::start().await;
+    let (mut leaves, mut stays, call) = matched(&server).await;
+    let mut later = Visitor::arrive(&server).await;
+    later.send(join(&["de"], Role::Either)).await;
+    assert_eq!(later.next().await, ServerMessage::Waiting {});
+    leaves.send(ClientMessage::Leave {}).await;
+    assert_eq!(stays.next().await, ServerMessage::Ended { call, why: EndReason::Vanished });
+    assert_eq!(stays.next().await, ServerMessage::Waiting {});
+    // The old place: whoever fits both meets the one who joined first.
+    leaves.send(join(&["en", "de"], Role::Either)).await;
+    let (call, ..) = leaves.matched().await;
+    assert_eq!(stays.matched().await.0, call);
     // Negotiated, but nobody heard anybody yet: the same.
-    let (mut one, mut other, call) = negotiated(&server).await;
-    one.send(ClientMessage::Leave {}).await;
-    assert_eq!(other.next().await, ServerMessage::Ended { call, why: EndReason::Vanished });
-    assert_eq!(other.next().await, ServerMessage::Waiting {});
-    drop((one, other));
-    // Talking.
+    leaves.send(ClientMessage::Describe { call, description: description(Setup::Actpass) }).await;
+    assert_eq!(stays.next().await, ServerMessage::Describe { call, description: description(Setup::Actpass) });
+    stays.send(ClientMessage::Describe { call, description: description(Setup::Passive) }).await;
+    stays.send(ClientMessage::Leave {}).await;
+    assert!(matches!(leaves.next().await, ServerMessage::Describe { .. }));
+    assert_eq!(leaves.next().await, ServerMessage::Ended { call, why: EndReason::Vanished });
+    assert_eq!(leaves.next().await, ServerMessage::Waiting {});
+    let (call, ..) = later.matched().await;
+    assert_eq!(leaves.matched().await.0, call);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_leave_while_talking_ends_the_call_for_both() {
     for offerer_leaves in [true, false] {
+        let server = TestServer::start().await;
         let (offerer, answerer, call) = talking(&server).await;
         let (mut leaves, mut stays) = if offerer_leaves { (offerer, answerer) } else { (answerer, offerer) };
         leaves.send(ClientMessage::Leave {}).await;
@@ -244,8 +256,8 @@ async fn a_leave_in_each_state() {
         third.join().await;
         let (call, ..) = third.matched().await;
         assert_eq!(stays.matched().await.0, call);
+        server.stop().await;
     }
-    server.stop().await;
 }
 
 #[tokio::test]
