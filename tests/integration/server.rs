@@ -37,8 +37,9 @@ impl TestServer {
     /// Starts it with these arguments.
     pub async fn start_with(arguments: &[&str]) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_sotto"))
-            .args(["--listen", "127.0.0.1:0", "--log", "trace"])
             .args(arguments)
+            .env("SOTTO_LISTEN", "127.0.0.1:0")
+            .env("SOTTO_LOG", "trace")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
