@@ -1,1 +1,3 @@
-fn main() {}
+//! Everything that is tested from outside, over real sockets: one binary, for link time.
+
+mod relay;
