@@ -36,6 +36,7 @@ pub mod web;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, UdpSocket};
 use std::sync::Arc;
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
@@ -62,7 +63,8 @@ pub struct Server {
     listener: tokio::net::TcpListener,
     address: SocketAddr,
     house: Arc<House>,
-    relay: relay::Relay,
+    /// The relay's thread.
+    relaying: JoinHandle<()>,
 }
 
 impl Server {
@@ -83,9 +85,9 @@ impl Server {
         .with_context(|| format!("cannot listen on {}", config.listen))?;
         let address = tcp.local_addr()?;
         let listener = tokio::net::TcpListener::from_std(tcp)?;
-        let relay = relay::Relay::start(udp, relay::Secret::random()?)?;
-        let house = Arc::new(House::new(config, relay.handle()));
-        Ok(Self { listener, address, house, relay })
+        let (relay, relaying) = relay::start(udp, relay::Secret::random()?)?;
+        let house = Arc::new(House::new(config, relay));
+        Ok(Self { listener, address, house, relaying })
     }
 
     /// The address that was taken, with the port if it was left to the system.
@@ -109,7 +111,8 @@ impl Server {
     ///
     /// When accepting connections fails for good.
     pub async fn run(self, shutdown: impl Future<Output = ()> + Send + 'static) -> anyhow::Result<()> {
-        let Self { listener, house, relay, .. } = self;
+        let Self { listener, house, relaying, .. } = self;
+        let relay = house.relay.clone();
         let matching = tokio::spawn({
             let house = Arc::clone(&house);
             async move { house.matchmaker.run().await }
@@ -143,6 +146,8 @@ impl Server {
         };
         matching.abort();
         relay.stop();
+        // The thread ends at once, and a panic in it has been printed.
+        let _ = tokio::task::spawn_blocking(|| relaying.join()).await;
         served.context("serving failed")
     }
 }

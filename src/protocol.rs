@@ -275,7 +275,7 @@ pub struct Relay {
 }
 
 /// How TURN messages travel between a page and the relay (RFC 8656 §2.1, RFC 7065).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Transport {
     /// `turn:HOST:PORT?transport=udp`

@@ -3,6 +3,7 @@
 
 mod browser;
 mod page;
+mod relay;
 mod server;
 mod signalling;
 mod wire;
