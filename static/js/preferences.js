@@ -4,7 +4,7 @@
  * (private windows) they last as long as the page.
  */
 
-/** @typedef {{ still: boolean, muteKey: boolean, vanishKey: boolean, languages: string[] | null }} Preferences */
+/** @typedef {import('./types.js').Preferences} Preferences */
 
 const KEY = 'sotto';
 
