@@ -6,20 +6,8 @@
 
 import { candidate, compose, extract, iceServer, relayedPort } from './description.js';
 
-/** @typedef {import('./protocol.js').Description} Description */
-/** @typedef {import('./protocol.js').PartnerFrame} PartnerFrame */
-
-/**
- * @typedef {object} Handlers
- * @property {(description: Description) => void} onDescribed this side's description, once
- * @property {(credentials: { ufrag: string, pwd: string }) => void} onRenewed this side's after an ICE restart
- * @property {(port: number) => void} onGathered one of this side's candidates
- * @property {(stream: MediaStream) => void} onStream the partner's voice
- * @property {() => void} onConnected the line is up, for the first time or again
- * @property {() => void} onWeak nothing has come for a moment
- * @property {() => void} onFailed the line is down for good, unless it is made anew
- * @property {() => void} onBye the partner has left
- */
+/** @typedef {import('./types.js').Description} Description */
+/** @typedef {import('./types.js').PartnerFrame} PartnerFrame */
 
 /** The whole of a farewell on the data channel. */
 const BYE = 'bye';
@@ -51,10 +39,10 @@ export class Call {
   #closed = false;
 
   /**
-   * @param {import('./protocol.js').Matched} match
+   * @param {import('./types.js').Matched} match
    * @param {MediaStreamTrack | null} track the microphone's
    * @param {Location} page where the page was loaded from, and the relay is
-   * @param {Handlers} handlers
+   * @param {import('./types.js').CallHandlers} handlers
    */
   constructor({ offerer, relay }, track, page, handlers) {
     this.#handlers = handlers;

@@ -6,23 +6,8 @@
 
 import { read, write } from './protocol.js';
 
-/** @typedef {import('./protocol.js').ClientFrame} ClientFrame */
-/** @typedef {import('./protocol.js').ServerFrame} ServerFrame */
-
-/**
- * @typedef {object} Surroundings
- * @property {(url: string) => WebSocket} socket
- * @property {(run: () => void, ms: number) => number} setTimer
- * @property {(timer: number) => void} clearTimer
- * @property {() => number} random from 0 to 1
- */
-
-/**
- * @typedef {object} Handlers
- * @property {(frame: ServerFrame) => void} onFrame every frame, `welcome` included
- * @property {() => void} onDown the socket is gone, or could not be opened; another attempt is under way
- * @property {() => boolean} inCall whether there is a call to come back to
- */
+/** @typedef {import('./types.js').ClientFrame} ClientFrame */
+/** @typedef {import('./types.js').ServerFrame} ServerFrame */
 
 /** Waits between attempts are drawn from zero up to a bound that doubles from the first to the second. */
 export const FIRST_WAIT_MS = 500;
@@ -51,8 +36,8 @@ export class Connection {
 
   /**
    * @param {string} url
-   * @param {Surroundings} surroundings
-   * @param {Handlers} handlers
+   * @param {import('./types.js').Surroundings} surroundings
+   * @param {import('./types.js').ConnectionHandlers} handlers
    */
   constructor(url, surroundings, handlers) {
     this.#url = url;

@@ -7,7 +7,7 @@
 
 import { RELAYED_ADDRESS } from './protocol.js';
 
-/** @typedef {import('./protocol.js').Description} Description */
+/** @typedef {import('./types.js').Description} Description */
 
 /**
  * How the sender on the other end of this description encodes Opus (RFC 7587 §6.1): one constant size and
@@ -122,7 +122,7 @@ export function candidate(port, ufrag, index) {
 
 /**
  * Where the relay listens.
- * @param {import('./protocol.js').Relay} relay
+ * @param {import('./types.js').Relay} relay
  * @param {{ protocol: string, hostname: string, port: string }} page the location that the page was loaded from
  * @returns {RTCIceServer}
  */

@@ -3,7 +3,7 @@
 
 import { HELPLINES } from './helplines.js';
 
-/** @typedef {import('./helplines.js').Helpline} Helpline */
+/** @typedef {import('./types.js').Helpline} Helpline */
 
 /** The countries that have a line here. */
 export const COUNTRIES = [...new Set(HELPLINES.map(({ country }) => country))];

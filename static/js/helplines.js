@@ -5,21 +5,7 @@
  * on its operator's own site, and until then the page says that numbers can change.
  */
 
-/**
- * @typedef {object} Helpline
- * @property {string} country ISO 3166-1
- * @property {string} name as it calls itself
- * @property {string} call
- * @property {string[]} [call_alternatives]
- * @property {string} [text] a number for text messages
- * @property {string} [whatsapp]
- * @property {string} hours `24/7`, `from-to` in hours, or `not known`
- * @property {string} [language] where it is not every language of the country
- * @property {boolean} [chat] on the line's website
- * @property {string | null} verified_on
- */
-
-/** @type {readonly Helpline[]} */
+/** @type {readonly import('./types.js').Helpline[]} */
 export const HELPLINES = [
   { country: 'US', name: '988 Suicide & Crisis Lifeline', call: '988', text: '988', hours: '24/7', chat: true, verified_on: null },
   { country: 'CA', name: '9-8-8 Suicide Crisis Helpline', call: '988', text: '988', hours: '24/7', verified_on: null },

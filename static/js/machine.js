@@ -14,69 +14,15 @@
  * one event can come in any state. A pair that is not in the table changes nothing.
  */
 
-/** @typedef {import('./protocol.js').ClientFrame} ClientFrame */
-/** @typedef {import('./protocol.js').ServerFrame} ServerFrame */
-/** @typedef {import('./protocol.js').PartnerFrame} PartnerFrame */
-/** @typedef {import('./protocol.js').Matched} Matched */
-/** @typedef {import('./protocol.js').Description} Description */
-
-/**
- * @typedef {'landing' | 'asking' | 'mic-problem' | 'waiting' | 'offered' | 'connecting' | 'talking'
- *   | 'rejoining' | 'ended' | 'resting' | 'offline'} Name
- * @typedef {'dismissed' | 'site' | 'system' | 'none' | 'busy' | 'ignored' | 'unsupported'} MicProblem
- * @typedef {'self' | 'left' | 'lost' | 'missed'} Ending
- * @typedef {{ languages: string[], role: import('./protocol.js').Role }} Wishes
- * @typedef {'prompt' | 'quiet' | 'unreachable' | 'offer' | 'connecting' | 'weak' | 'rejoining' | 'restart'} Timer
- */
-
-/**
- * @typedef {object} State
- * @property {Name} name what the page shows
- * @property {Wishes} wishes
- * @property {boolean} up whether the server has welcomed this socket
- * @property {boolean} hidden whether the tab is out of sight
- * @property {boolean} long whether the wait has been long
- * @property {boolean} closing whether the server said that it is about to stop
- * @property {'waiting' | 'ended'} back where `offline` goes on when the server is back
- * @property {MicProblem | null} problem
- * @property {Matched | null} match the call, from the match until its end
- * @property {PartnerFrame[]} held what the partner sent before this side said hello
- * @property {boolean} described whether this side's description is out
- * @property {boolean} answered whether the partner's description is here
- * @property {boolean} muted
- * @property {Ending | null} ending
- */
-
-/**
- * @typedef {{ type: 'start', wishes: Wishes }
- *   | { type: 'retry' | 'stop' | 'accept' | 'decline' | 'mute' | 'end' | 'again' | 'rest' | 'vanish' }
- *   | { type: 'granted' | 'devices' | 'doubt' }
- *   | { type: 'refused', problem: MicProblem }
- *   | { type: 'frame', frame: ServerFrame }
- *   | { type: 'down' }
- *   | { type: 'described', description: Description }
- *   | { type: 'gathered', port: number }
- *   | { type: 'renewed', ufrag: string, pwd: string }
- *   | { type: 'connected' | 'weak' | 'failed' | 'bye' }
- *   | { type: 'hidden' | 'visible' | 'online' | 'pagehide' }
- *   | { type: 'timeout', timer: Timer }} Event
- *   From the visitor; the microphone; the socket; the call; the browser; the clock.
- *
- * @typedef {{ do: 'unlock' | 'ask' | 'release' | 'check' | 'connect' | 'hurry' | 'renew' | 'disconnect'
- *     | 'restart' | 'summon' | 'dismiss' | 'vanish' | 'stopTimers' }
- *   | { do: 'send', frame: ClientFrame }
- *   | { do: 'begin', match: Matched }
- *   | { do: 'pass', frame: PartnerFrame }
- *   | { do: 'hangUp', bye: boolean }
- *   | { do: 'mute', on: boolean }
- *   | { do: 'wake', on: boolean }
- *   | { do: 'say', word: 'waiting.long' | 'muted' | 'unmuted' }
- *   | { do: 'startTimer', timer: Timer, ms: number }
- *   | { do: 'stopTimer', timer: Timer }} Effect
- *
- * @typedef {{ state: State, effects: Effect[] }} Step
- * @typedef {Event['type']} EventType
- */
+/** @typedef {import('./types.js').ServerFrame} ServerFrame */
+/** @typedef {import('./types.js').Name} Name */
+/** @typedef {import('./types.js').State} State */
+/** @typedef {import('./types.js').Event} Event */
+/** @typedef {import('./types.js').Effect} Effect */
+/** @typedef {import('./types.js').Step} Step */
+/** @typedef {import('./types.js').Row} Row */
+/** @typedef {import('./types.js').Matched} Matched */
+/** @typedef {import('./types.js').FrameRow} FrameRow */
 
 /** @type {readonly Name[]} */
 export const NAMES = ['landing', 'asking', 'mic-problem', 'waiting', 'offered', 'connecting', 'talking', 'rejoining', 'ended', 'resting', 'offline'];
@@ -124,9 +70,9 @@ export const INITIAL = {
   ending: null,
 };
 
-/** @type {(timer: Timer, ms: number) => Effect} */
+/** @type {(timer: import('./types.js').Timer, ms: number) => Effect} */
 const startTimer = (timer, ms) => ({ do: 'startTimer', timer, ms });
-/** @type {(frame: ClientFrame) => Effect} */
+/** @type {(frame: import('./types.js').ClientFrame) => Effect} */
 const send = (frame) => ({ do: 'send', frame });
 /** @type {Effect} */
 const LEAVE = send({ type: 'leave' });
@@ -160,7 +106,7 @@ const NO_CALL = { match: null, held: [], described: false, answered: false, mute
 /**
  * Asks the browser for the microphone, with the socket opening at the same time.
  * @param {State} state
- * @param {Wishes} wishes
+ * @param {import('./types.js').Wishes} wishes
  */
 const ask = (state, wishes = state.wishes) =>
   go(state, 'asking', { wishes, problem: null, ending: null },
@@ -206,7 +152,7 @@ const begin = (state, match) =>
 /**
  * A call has ended. The microphone is let go at once, so that the browser's own sign of it goes out.
  * @param {State} state
- * @param {Ending} ending
+ * @param {import('./types.js').Ending} ending
  * @param {{ leave: boolean, bye: boolean }} say to the server, and to the partner's page
  */
 const end = (state, ending, { leave, bye }) =>
@@ -248,14 +194,6 @@ const toggleMute = (state) =>
     ? stay(state, { muted: false }, { do: 'mute', on: false }, { do: 'check' }, { do: 'say', word: 'unmuted' })
     : stay(state, { muted: true }, { do: 'mute', on: true }, { do: 'say', word: 'muted' });
 
-/**
- * @template {EventType} T
- * @typedef {Extract<Event, { type: T }>} Of
- */
-
-/** @typedef {{ [T in EventType]?: (state: State, event: Of<T>) => Step }} Row */
-/** @typedef {{ [T in ServerFrame['type']]?: (state: State, frame: Extract<ServerFrame, { type: T }>) => Step }} FrameRow */
-
 /** The server stops, and there is no call to keep; the microphone is here or not needed. */
 /** @satisfies {FrameRow} */
 const CLOSES = { closing: (state) => toOffline({ ...state, closing: true }) };
@@ -273,7 +211,7 @@ const IN_CALL = {
       : end(state, why, { leave: false, bye: false }),
 };
 
-/** @type {(state: State, frame: PartnerFrame) => Step} */
+/** @type {(state: State, frame: import('./types.js').PartnerFrame) => Step} */
 const hold = (state, frame) =>
   stay(state, { held: state.held.length < MAX_HELD ? [...state.held, frame] : state.held });
 

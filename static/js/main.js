@@ -1,31 +1,27 @@
 // @ts-check
 /** Wires the parts to each other, and carries out what the machine has decided. Decides nothing. */
 
-import { Call } from './call.js';
 import { Connection } from './connection.js';
-import { Device } from './device.js';
 import { listenForKeys } from './keys.js';
 import { primary, region } from './languages.js';
 import { INITIAL, reduce } from './machine.js';
-import { Meter } from './meter.js';
 import { Microphone } from './microphone.js';
 import { openPreferences } from './preferences.js';
-import { Summons } from './summons.js';
 import { View } from './view.js';
 import { english, speaker } from './words.js';
 
-/** @typedef {import('./machine.js').Event} Event */
-/** @typedef {import('./machine.js').Effect} Effect */
-/** @typedef {import('./machine.js').Timer} Timer */
-
-/** A microphone that gives nothing but zeros for this long has been taken away. */
-const DEAD_MS = 1_000;
+/** @typedef {import('./types.js').Event} Event */
+/** @typedef {import('./types.js').Effect} Effect */
+/** @typedef {import('./types.js').Timer} Timer */
 
 const say = speaker(english);
 const preferences = openPreferences(() => window.localStorage);
 let state = INITIAL;
-/** @type {Call | null} */
-let call = null;
+/**
+ * What only a conversation needs, fetched at the press while the browser asks for the microphone.
+ * @type {Promise<import('./talk.js').Talk> | null}
+ */
+let talk = null;
 /** @type {Map<Timer, number>} */
 const timers = new Map();
 /** @type {Event[]} */
@@ -44,10 +40,7 @@ const view = new View(document, {
 const microphone = new Microphone(navigator, {
   onGranted: () => dispatch({ type: 'granted' }),
   onRefused: (problem) => dispatch({ type: 'refused', problem }),
-  onTrack: (track) => {
-    call?.replaceTrack(track);
-    meter.listen('me', microphone.stream);
-  },
+  onTrack: () => inTalk((it) => it.microphoneChanged()),
   onDoubt: () => dispatch({ type: 'doubt' }),
 });
 
@@ -66,13 +59,6 @@ const connection = new Connection(
   },
 );
 
-const meter = new Meter(window, (who, level) => view.level(who, level));
-const summons = new Summons();
-const device = new Device(navigator, {
-  onMute: () => dispatch({ type: 'mute' }),
-  onHangUp: () => dispatch({ type: 'end' }),
-});
-
 listenForKeys(window, {
   enabled: () => preferences.value,
   onMute: () => dispatch({ type: 'mute' }),
@@ -83,7 +69,7 @@ const onVisibility = () => dispatch({ type: document.hidden ? 'hidden' : 'visibl
 document.addEventListener('visibilitychange', () => {
   onVisibility();
   if (document.hidden) return;
-  device.refresh();
+  inTalk((it) => it.seen());
   dispatch({ type: 'doubt' });
 });
 window.addEventListener('online', () => dispatch({ type: 'online' }));
@@ -123,16 +109,15 @@ function carryOut(effect) {
   switch (effect.do) {
     case 'unlock':
       view.unlock();
-      return meter.unlock();
+      return fetchTalk();
     case 'ask':
       void microphone.ask();
       return;
     case 'release':
       microphone.release();
-      return meter.listen('me', null);
+      return inTalk((it) => it.microphoneChanged());
     case 'check':
-      void check();
-      return;
+      return inTalk((it) => it.checkMicrophone());
     case 'connect':
       return connection.open();
     case 'hurry':
@@ -144,26 +129,27 @@ function carryOut(effect) {
     case 'send':
       return connection.send(effect.frame);
     case 'begin':
-      return begin(effect.match);
+      microphone.mute(false);
+      return inTalk((it) => it.begin(effect.match));
     case 'pass':
-      return call?.receive(effect.frame);
+      return inTalk((it) => it.receive(effect.frame));
     case 'restart':
-      return call?.restart();
+      return inTalk((it) => it.restart());
     case 'hangUp':
-      return hangUp(effect.bye);
+      return inTalk((it) => it.hangUp(effect.bye));
     case 'mute':
       microphone.mute(effect.on);
-      return device.mute(effect.on);
+      return inTalk((it) => it.muted(effect.on));
     case 'wake':
-      return device.wake(effect.on);
+      return inTalk((it) => it.wake(effect.on));
     case 'say':
       return view.announce(effect.word);
     case 'summon':
       view.summon(true);
-      return summons.call(meter.context, say('name'), say('offered.title'));
+      return inTalk((it) => it.summon());
     case 'dismiss':
       view.summon(false);
-      return summons.dismiss();
+      return inTalk((it) => it.dismiss());
     case 'vanish':
       return location.replace('about:blank');
     case 'startTimer':
@@ -175,42 +161,24 @@ function carryOut(effect) {
   }
 }
 
-/** @param {import('./protocol.js').Matched} match */
-function begin(match) {
-  call?.close(false);
-  microphone.mute(false);
-  device.mute(false);
-  const mine = new Call(match, microphone.track, location, {
-    onDescribed: (description) => dispatch({ type: 'described', description }),
-    onRenewed: (credentials) => dispatch({ type: 'renewed', ...credentials }),
-    onGathered: (port) => dispatch({ type: 'gathered', port }),
-    onStream: (stream) => {
-      if (call !== mine) return;
-      view.hear(stream);
-      meter.listen('them', stream);
+function fetchTalk() {
+  talk ??= import('./talk.js').then(
+    ({ Talk }) => new Talk({ window, view, microphone, say, dispatch }),
+    (error) => {
+      // The network went in this very moment. The next press tries again; a match ends as a lost line.
+      talk = null;
+      throw error;
     },
-    onConnected: () => dispatch({ type: 'connected' }),
-    onWeak: () => dispatch({ type: 'weak' }),
-    onFailed: () => dispatch({ type: 'failed' }),
-    onBye: () => dispatch({ type: 'bye' }),
-  });
-  call = mine;
-  meter.listen('me', microphone.stream);
+  );
+  inTalk((it) => it.unlock());
 }
 
-/** @param {boolean} bye */
-function hangUp(bye) {
-  call?.close(bye);
-  call = null;
-  view.hear(null);
-  meter.listen('them', null);
-}
-
-/** After a phone call or a change of headset a track can be live and yet silent. */
-async function check() {
-  const { track } = microphone;
-  if (!track || track.readyState === 'ended') return microphone.renew();
-  if (track.enabled && await meter.dead('me', DEAD_MS)) await microphone.renew();
+/**
+ * In order, and at once when it is here.
+ * @param {(it: import('./talk.js').Talk) => void} run
+ */
+function inTalk(run) {
+  talk?.then(run).catch((error) => console.error(error));
 }
 
 /**

@@ -34,7 +34,7 @@ export function follow(level, target, ms) {
   return Math.abs(next - target) < 0.002 ? target : next;
 }
 
-/** @typedef {'me' | 'them'} Who */
+/** @typedef {import('./types.js').Who} Who */
 
 export class Meter {
   #window;

@@ -3,15 +3,7 @@
  * The visitor's microphone: asked for, looked after, let go. Says what went wrong in terms a visitor can act on.
  */
 
-/** @typedef {import('./machine.js').MicProblem} MicProblem */
-
-/**
- * @typedef {object} Handlers
- * @property {() => void} onGranted it is here
- * @property {(problem: MicProblem) => void} onRefused it is not, and why
- * @property {(track: MediaStreamTrack) => void} onTrack a live one has taken the place of a dead one
- * @property {() => void} onDoubt something happened after which a microphone can be live and yet silent
- */
+/** @typedef {import('./types.js').MicProblem} MicProblem */
 
 /** No `deviceId`: the browser and the system know which microphone somebody means. */
 const CONSTRAINTS = {
@@ -54,7 +46,7 @@ export class Microphone {
 
   /**
    * @param {Pick<Navigator, 'mediaDevices' | 'permissions'>} navigator
-   * @param {Handlers} handlers
+   * @param {import('./types.js').MicrophoneHandlers} handlers
    */
   constructor({ mediaDevices, permissions }, handlers) {
     this.#devices = /** @type {MediaDevices | undefined} */ (mediaDevices);

@@ -4,7 +4,9 @@
  * (private windows) they last as long as the page.
  */
 
-/** @typedef {{ still: boolean, muteKey: boolean, vanishKey: boolean, languages: string[] | null }} Preferences */
+import { primary } from './languages.js';
+
+/** @typedef {import('./types.js').Preferences} Preferences */
 
 const KEY = 'sotto';
 
@@ -42,7 +44,7 @@ function load(storage) {
       still: still === true,
       muteKey: muteKey !== false,
       vanishKey: vanishKey !== false,
-      languages: Array.isArray(languages) && languages.length > 0 && languages.every((tag) => /^[a-z]{2,3}$/.test(tag)) ? languages : null,
+      languages: Array.isArray(languages) && languages.length > 0 ? primary(languages.map(String)) : null,
     };
   } catch {
     return DEFAULTS;

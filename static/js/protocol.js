@@ -5,33 +5,8 @@
  * lie, and what a partner's page sent comes through it.
  */
 
-/**
- * @typedef {'talk' | 'listen' | 'either'} Role
- * @typedef {'actpass' | 'active' | 'passive'} Setup
- * @typedef {{ ufrag: string, pwd: string, fingerprint: string, setup: Setup, payload_type: number }} Description
- * @typedef {{ host?: string, transports: Transport[], username: string, credential: string }} Relay
- * @typedef {'udp'} Transport
- * @typedef {{ type: 'matched', call: string, side: 'a' | 'b', offerer: boolean, relay: Relay }} Matched
- *
- * @typedef {{ type: 'hello', resume?: string }
- *   | { type: 'join', languages: string[], role: Role, avoid_recent: boolean }
- *   | { type: 'leave' }
- *   | PartnerFrame
- *   | { type: 'connected', call: string }} ClientFrame
- *
- * @typedef {{ type: 'describe', call: string, description: Description }
- *   | { type: 'candidate', call: string, port: number }
- *   | { type: 'restart', call: string, ufrag: string, pwd: string }} PartnerFrame
- *   What travels from page to page, unchanged.
- *
- * @typedef {{ type: 'welcome', resume: string, call?: string }
- *   | { type: 'waiting' }
- *   | Matched
- *   | PartnerFrame
- *   | { type: 'ended', call: string, why: 'left' | 'lost' | 'vanished' }
- *   | { type: 'problem', code: string, text: string }
- *   | { type: 'closing', in: number }} ServerFrame
- */
+/** @typedef {import('./types.js').ClientFrame} ClientFrame */
+/** @typedef {import('./types.js').ServerFrame} ServerFrame */
 
 /** The most bytes a frame may have, either way. */
 export const MAX_MESSAGE_BYTES = 8 * 1024;

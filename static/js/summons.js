@@ -7,8 +7,14 @@ const LOUDNESS = 0.06;
 const SECONDS = 0.9;
 
 export class Summons {
+  #window;
   /** @type {Notification | null} */
   #notification = null;
+
+  /** @param {Window & typeof globalThis} window */
+  constructor(window) {
+    this.#window = window;
+  }
 
   /**
    * @param {AudioContext | null} context
@@ -18,9 +24,9 @@ export class Summons {
   call(context, title, text) {
     this.#chime(context);
     try {
-      if (Notification.permission === 'granted') {
-        this.#notification = new Notification(title, { body: text, tag: 'sotto', silent: true });
-        this.#notification.onclick = () => window.focus();
+      if (this.#window.Notification.permission === 'granted') {
+        this.#notification = new this.#window.Notification(title, { body: text, tag: 'sotto', silent: true });
+        this.#notification.onclick = () => this.#window.focus();
       }
     } catch {
       // Not known here, or only through a service worker: the title and the chime have to do.

@@ -8,9 +8,9 @@ import { COUNTRIES, linesOf, link, opening } from './help.js';
 import { namer, OFFERED } from './languages.js';
 import { MAX_LANGUAGES } from './protocol.js';
 
-/** @typedef {import('./machine.js').State} State */
-/** @typedef {import('./machine.js').Wishes} Wishes */
-/** @typedef {import('./preferences.js').Preferences} Preferences */
+/** @typedef {import('./types.js').State} State */
+/** @typedef {import('./types.js').Wishes} Wishes */
+/** @typedef {import('./types.js').Preferences} Preferences */
 /** @typedef {import('./words.js').Word} Word */
 /** @typedef {'start' | 'retry' | 'stop' | 'accept' | 'decline' | 'mute' | 'end' | 'again' | 'rest'} Action */
 
@@ -133,7 +133,7 @@ export class View {
     this.#put('offline-title', state.closing ? 'offline.closing' : 'offline.title');
     this.#put('waiting-title', state.long ? 'waiting.long' : 'waiting.title');
     this.#one('[data-action="mute"]').setAttribute('aria-pressed', String(state.muted));
-    this.#one('[data-part="muted"]').hidden = !state.muted;
+    this.#put('muted', state.muted ? 'muted' : null);
     this.#document.documentElement.toggleAttribute('data-muted', state.muted);
   }
 
@@ -302,11 +302,11 @@ export class View {
 
   /**
    * @param {string} part
-   * @param {Word} word
+   * @param {Word | null} word
    */
   #put(part, word) {
     const element = this.#one(`[data-part="${part}"]`);
-    const text = this.#say(word);
+    const text = word ? this.#say(word) : '';
     if (element.textContent !== text) element.textContent = text;
   }
 

@@ -1,0 +1,128 @@
+// @ts-check
+/**
+ * What only a conversation needs, in one place, so that the first page does not wait for it: the peer
+ * connection, the meters of the two lamps, and what the device is told. Decides nothing.
+ */
+
+import { Call } from './call.js';
+import { Device } from './device.js';
+import { Meter } from './meter.js';
+import { Summons } from './summons.js';
+
+/** A microphone that gives nothing but zeros for this long has been taken away. */
+const DEAD_MS = 1_000;
+
+export class Talk {
+  #window;
+  #view;
+  #microphone;
+  #say;
+  #dispatch;
+  #meter;
+  #device;
+  #summons;
+  /** @type {Call | null} */
+  #call = null;
+
+  /**
+   * @param {object} house
+   * @param {Window & typeof globalThis} house.window
+   * @param {import('./view.js').View} house.view
+   * @param {import('./microphone.js').Microphone} house.microphone
+   * @param {(word: import('./words.js').Word) => string} house.say
+   * @param {(event: import('./types.js').Event) => void} house.dispatch
+   */
+  constructor({ window, view, microphone, say, dispatch }) {
+    this.#window = window;
+    this.#view = view;
+    this.#microphone = microphone;
+    this.#say = say;
+    this.#dispatch = dispatch;
+    this.#meter = new Meter(window, (who, level) => view.level(who, level));
+    this.#summons = new Summons(window);
+    this.#device = new Device(window.navigator, {
+      onMute: () => dispatch({ type: 'mute' }),
+      onHangUp: () => dispatch({ type: 'end' }),
+    });
+  }
+
+  unlock() {
+    this.#meter.unlock();
+  }
+
+  /** @param {import('./types.js').Matched} match */
+  begin(match) {
+    this.#call?.close(false);
+    this.#device.mute(false);
+    const dispatch = this.#dispatch;
+    this.#call = new Call(match, this.#microphone.track, this.#window.location, {
+      onDescribed: (description) => dispatch({ type: 'described', description }),
+      onRenewed: (credentials) => dispatch({ type: 'renewed', ...credentials }),
+      onGathered: (port) => dispatch({ type: 'gathered', port }),
+      onStream: (stream) => {
+        this.#view.hear(stream);
+        this.#meter.listen('them', stream);
+      },
+      onConnected: () => dispatch({ type: 'connected' }),
+      onWeak: () => dispatch({ type: 'weak' }),
+      onFailed: () => dispatch({ type: 'failed' }),
+      onBye: () => dispatch({ type: 'bye' }),
+    });
+    this.#meter.listen('me', this.#microphone.stream);
+  }
+
+  /** @param {import('./types.js').PartnerFrame} frame */
+  receive(frame) {
+    this.#call?.receive(frame);
+  }
+
+  restart() {
+    this.#call?.restart();
+  }
+
+  /** @param {boolean} bye */
+  hangUp(bye) {
+    this.#call?.close(bye);
+    this.#call = null;
+    this.#view.hear(null);
+    this.#meter.listen('them', null);
+    this.#meter.listen('me', null);
+  }
+
+  /** Another track, or none. */
+  microphoneChanged() {
+    const { track, stream } = this.#microphone;
+    if (track) this.#call?.replaceTrack(track);
+    this.#meter.listen('me', this.#call && stream);
+  }
+
+  /** After a phone call or a change of headset a track can be live and yet silent. */
+  async checkMicrophone() {
+    const { track } = this.#microphone;
+    const dead = !track || track.readyState === 'ended' || (track.enabled && await this.#meter.dead('me', DEAD_MS));
+    if (dead) await this.#microphone.renew();
+  }
+
+  /** @param {boolean} on */
+  muted(on) {
+    this.#device.mute(on);
+  }
+
+  /** @param {boolean} on */
+  wake(on) {
+    this.#device.wake(on);
+  }
+
+  /** The tab is in sight again. */
+  seen() {
+    this.#device.refresh();
+  }
+
+  summon() {
+    this.#summons.call(this.#meter.context, this.#say('name'), this.#say('offered.title'));
+  }
+
+  dismiss() {
+    this.#summons.dismiss();
+  }
+}

@@ -1,0 +1,162 @@
+// @ts-check
+/**
+ * The shapes that pass between the modules, for the type check and the reader. Nothing imports this at run
+ * time, so that no visitor has to load it.
+ */
+
+// The wire; `src/protocol.rs` says what each frame is for.
+
+/**
+ * @typedef {'talk' | 'listen' | 'either'} Role
+ * @typedef {'actpass' | 'active' | 'passive'} Setup
+ * @typedef {{ ufrag: string, pwd: string, fingerprint: string, setup: Setup, payload_type: number }} Description
+ * @typedef {{ host?: string, transports: Transport[], username: string, credential: string }} Relay
+ * @typedef {'udp'} Transport
+ * @typedef {{ type: 'matched', call: string, side: 'a' | 'b', offerer: boolean, relay: Relay }} Matched
+ *
+ * @typedef {{ type: 'hello', resume?: string }
+ *   | { type: 'join', languages: string[], role: Role, avoid_recent: boolean }
+ *   | { type: 'leave' }
+ *   | PartnerFrame
+ *   | { type: 'connected', call: string }} ClientFrame
+ *
+ * @typedef {{ type: 'describe', call: string, description: Description }
+ *   | { type: 'candidate', call: string, port: number }
+ *   | { type: 'restart', call: string, ufrag: string, pwd: string }} PartnerFrame
+ *   What travels from page to page, unchanged.
+ *
+ * @typedef {{ type: 'welcome', resume: string, call?: string }
+ *   | { type: 'waiting' }
+ *   | Matched
+ *   | PartnerFrame
+ *   | { type: 'ended', call: string, why: 'left' | 'lost' | 'vanished' }
+ *   | { type: 'problem', code: string, text: string }
+ *   | { type: 'closing', in: number }} ServerFrame
+ */
+
+// The machine.
+
+/**
+ * @typedef {'landing' | 'asking' | 'mic-problem' | 'waiting' | 'offered' | 'connecting' | 'talking'
+ *   | 'rejoining' | 'ended' | 'resting' | 'offline'} Name
+ * @typedef {'dismissed' | 'site' | 'system' | 'none' | 'busy' | 'ignored' | 'unsupported'} MicProblem
+ * @typedef {'self' | 'left' | 'lost' | 'missed'} Ending
+ * @typedef {{ languages: string[], role: Role }} Wishes
+ * @typedef {'prompt' | 'quiet' | 'unreachable' | 'offer' | 'connecting' | 'weak' | 'rejoining' | 'restart'} Timer
+ */
+
+/**
+ * @typedef {object} State
+ * @property {Name} name what the page shows
+ * @property {Wishes} wishes
+ * @property {boolean} up whether the server has welcomed this socket
+ * @property {boolean} hidden whether the tab is out of sight
+ * @property {boolean} long whether the wait has been long
+ * @property {boolean} closing whether the server said that it is about to stop
+ * @property {'waiting' | 'ended'} back where `offline` goes on when the server is back
+ * @property {MicProblem | null} problem
+ * @property {Matched | null} match the call, from the match until its end
+ * @property {PartnerFrame[]} held what the partner sent before this side said hello
+ * @property {boolean} described whether this side's description is out
+ * @property {boolean} answered whether the partner's description is here
+ * @property {boolean} muted
+ * @property {Ending | null} ending
+ */
+
+/**
+ * @typedef {{ type: 'start', wishes: Wishes }
+ *   | { type: 'retry' | 'stop' | 'accept' | 'decline' | 'mute' | 'end' | 'again' | 'rest' | 'vanish' }
+ *   | { type: 'granted' | 'devices' | 'doubt' }
+ *   | { type: 'refused', problem: MicProblem }
+ *   | { type: 'frame', frame: ServerFrame }
+ *   | { type: 'down' }
+ *   | { type: 'described', description: Description }
+ *   | { type: 'gathered', port: number }
+ *   | { type: 'renewed', ufrag: string, pwd: string }
+ *   | { type: 'connected' | 'weak' | 'failed' | 'bye' }
+ *   | { type: 'hidden' | 'visible' | 'online' | 'pagehide' }
+ *   | { type: 'timeout', timer: Timer }} Event
+ *   From the visitor; the microphone; the socket; the call; the browser; the clock.
+ *
+ * @typedef {{ do: 'unlock' | 'ask' | 'release' | 'check' | 'connect' | 'hurry' | 'renew' | 'disconnect'
+ *     | 'restart' | 'summon' | 'dismiss' | 'vanish' | 'stopTimers' }
+ *   | { do: 'send', frame: ClientFrame }
+ *   | { do: 'begin', match: Matched }
+ *   | { do: 'pass', frame: PartnerFrame }
+ *   | { do: 'hangUp', bye: boolean }
+ *   | { do: 'mute', on: boolean }
+ *   | { do: 'wake', on: boolean }
+ *   | { do: 'say', word: 'waiting.long' | 'muted' | 'unmuted' }
+ *   | { do: 'startTimer', timer: Timer, ms: number }
+ *   | { do: 'stopTimer', timer: Timer }} Effect
+ *
+ * @typedef {{ state: State, effects: Effect[] }} Step
+ * @typedef {Event['type']} EventType
+ */
+
+/**
+ * What one state does with what comes.
+ *
+ * @template {EventType} T
+ * @typedef {Extract<Event, { type: T }>} Of
+ */
+
+/** @typedef {{ [T in EventType]?: (state: State, event: Of<T>) => Step }} Row */
+/** @typedef {{ [T in ServerFrame['type']]?: (state: State, frame: Extract<ServerFrame, { type: T }>) => Step }} FrameRow */
+
+// What the parts tell each other.
+
+/**
+ * @typedef {object} Surroundings
+ * @property {(url: string) => WebSocket} socket
+ * @property {(run: () => void, ms: number) => number} setTimer
+ * @property {(timer: number) => void} clearTimer
+ * @property {() => number} random from 0 to 1
+ */
+
+/**
+ * @typedef {object} ConnectionHandlers
+ * @property {(frame: ServerFrame) => void} onFrame every frame, `welcome` included
+ * @property {() => void} onDown the socket is gone, or could not be opened; another attempt is under way
+ * @property {() => boolean} inCall whether there is a call to come back to
+ */
+
+/**
+ * @typedef {object} CallHandlers
+ * @property {(description: Description) => void} onDescribed this side's description, once
+ * @property {(credentials: { ufrag: string, pwd: string }) => void} onRenewed this side's after an ICE restart
+ * @property {(port: number) => void} onGathered one of this side's candidates
+ * @property {(stream: MediaStream) => void} onStream the partner's voice
+ * @property {() => void} onConnected the line is up, for the first time or again
+ * @property {() => void} onWeak nothing has come for a moment
+ * @property {() => void} onFailed the line is down for good, unless it is made anew
+ * @property {() => void} onBye the partner has left
+ */
+
+/**
+ * @typedef {object} MicrophoneHandlers
+ * @property {() => void} onGranted it is here
+ * @property {(problem: MicProblem) => void} onRefused it is not, and why
+ * @property {(track: MediaStreamTrack) => void} onTrack a live one has taken the place of a dead one
+ * @property {() => void} onDoubt something happened after which a microphone can be live and yet silent
+ */
+
+/** @typedef {'me' | 'them'} Who whose voice, whose lamp */
+
+/** @typedef {{ still: boolean, muteKey: boolean, vanishKey: boolean, languages: string[] | null }} Preferences */
+
+/**
+ * @typedef {object} Helpline
+ * @property {string} country ISO 3166-1
+ * @property {string} name as it calls itself
+ * @property {string} call
+ * @property {string[]} [call_alternatives]
+ * @property {string} [text] a number for text messages
+ * @property {string} [whatsapp]
+ * @property {string} hours `24/7`, `from-to` in hours, or `not known`
+ * @property {string} [language] where it is not every language of the country
+ * @property {boolean} [chat] on the line's website
+ * @property {string | null} verified_on
+ */
+
+export {};

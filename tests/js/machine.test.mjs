@@ -1,0 +1,336 @@
+// What happens next, in every state and for every event; and the ways people take through the house.
+
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { INITIAL, MS, NAMES, reduce } from '../../static/js/machine.js';
+import { isClientFrame } from '../../static/js/protocol.js';
+
+const CALL = '0b3d7c5e-8a53-4d0b-9a2f-6c1f0e2d4b5a';
+const OTHER = '11111111-2222-4333-8444-555555555555';
+const WISHES = { languages: ['de', 'en'], role: 'listen' };
+const DESCRIPTION = { ufrag: 'abcd', pwd: 'abcdefghijklmnopqrstuv', fingerprint: '00'.repeat(32), setup: 'actpass', payload_type: 111 };
+
+const frame = (type, fields = {}) => ({ type: 'frame', frame: { type, ...fields } });
+const timeout = (timer) => ({ type: 'timeout', timer });
+const matched = (offerer = true, call = CALL) =>
+  frame('matched', { call, side: 'a', offerer, relay: { transports: ['udp'], username: `1:${call}:a`, credential: 'abcd' } });
+const welcome = (call) => frame('welcome', { resume: '0'.repeat(32), ...(call && { call }) });
+const ended = (why, call = CALL) => frame('ended', { call, why });
+const describe = frame('describe', { call: CALL, description: DESCRIPTION });
+const candidate = frame('candidate', { call: CALL, port: 50_000 });
+
+/** From the first page, one event after the other. */
+function walk(...events) {
+  let state = INITIAL;
+  let effects = [];
+  for (const event of events) ({ state, effects } = reduce(state, typeof event === 'string' ? { type: event } : event));
+  return { state, effects, did: effects.map((effect) => effect.do), sent: effects.filter((effect) => effect.do === 'send').map((effect) => effect.frame) };
+}
+
+const START = { type: 'start', wishes: WISHES };
+const WAITING = [START, welcome(), 'granted'];
+const CONNECTING = [...WAITING, matched()];
+const DESCRIBED = [...CONNECTING, { type: 'described', description: DESCRIPTION }, describe];
+const TALKING = [...DESCRIBED, 'connected'];
+
+/** One way into each state. */
+const WAYS = {
+  landing: [],
+  asking: [START],
+  'mic-problem': [START, { type: 'refused', problem: 'none' }],
+  waiting: WAITING,
+  offered: [...WAITING, 'hidden', matched()],
+  connecting: CONNECTING,
+  talking: TALKING,
+  rejoining: [...TALKING, 'failed'],
+  ended: [...TALKING, 'bye'],
+  resting: [...TALKING, 'end', 'rest'],
+  offline: [START, 'granted', timeout('unreachable')],
+};
+
+/** Every event there is, as it can come; frames and timers one by one. */
+const EVENTS = [
+  START,
+  ...['retry', 'stop', 'accept', 'decline', 'mute', 'end', 'again', 'rest', 'vanish', 'granted', 'devices', 'doubt',
+    'down', 'connected', 'weak', 'failed', 'bye', 'hidden', 'visible', 'online', 'pagehide'].map((type) => ({ type })),
+  ...['dismissed', 'site', 'system', 'none', 'busy', 'ignored', 'unsupported'].map((problem) => ({ type: 'refused', problem })),
+  { type: 'described', description: DESCRIPTION },
+  { type: 'gathered', port: 50_000 },
+  { type: 'renewed', ufrag: 'abcd', pwd: 'abcdefghijklmnopqrstuv' },
+  ...['prompt', 'quiet', 'unreachable', 'offer', 'connecting', 'weak', 'rejoining', 'restart'].map(timeout),
+  welcome(), welcome(CALL), frame('waiting'), matched(true), matched(false), matched(true, OTHER), describe, candidate,
+  frame('restart', { call: CALL, ufrag: 'abcd', pwd: 'abcdefghijklmnopqrstuv' }),
+  ...['left', 'lost', 'vanished'].flatMap((why) => [ended(why), ended(why, OTHER)]),
+  frame('problem', { code: 'too_many', text: '' }), frame('closing', { in: 5 }),
+];
+
+const label = (event) => [event.type, event.frame?.type, event.frame?.why, event.timer, event.problem, event.frame?.call?.slice(0, 4)].filter(Boolean).join(' ');
+
+/** Whether this state and another are the same for whoever asks what can happen. */
+const key = (state) => JSON.stringify(state);
+
+const CALLS = ['connecting', 'talking', 'rejoining'];
+
+for (const name of NAMES) {
+  test(`there is a way to ${name}`, () => assert.equal(walk(...WAYS[name]).state.name, name));
+
+  for (const event of EVENTS) {
+    test(`${name}: ${label(event)}`, () => {
+      const { state: before } = walk(...WAYS[name]);
+      const frozen = key(before);
+      const { state, effects } = reduce(before, event);
+      assert.equal(key(before), frozen, 'the reducer is pure');
+      assert.ok(NAMES.includes(state.name));
+      assert.deepEqual(Object.keys(state).sort(), Object.keys(INITIAL).sort());
+      for (const effect of effects) {
+        assert.equal(typeof effect.do, 'string');
+        if (effect.do === 'send') assert.ok(isClientFrame(effect.frame), JSON.stringify(effect.frame));
+        if (effect.do === 'startTimer') assert.ok(effect.ms > 0);
+      }
+      // What is true of each state, however one came to it.
+      assert.equal(state.match !== null, CALLS.includes(state.name) || state.name === 'offered', 'a call exactly where there is one');
+      assert.equal(state.problem !== null, state.name === 'mic-problem');
+      assert.equal(state.ending !== null, state.name === 'ended' || state.name === 'resting' && before.ending !== null
+        || state.name === 'offline' && state.back === 'ended');
+      if (state.name !== before.name) {
+        assert.equal(effects.some((effect) => effect.do === 'stopTimers'), true, 'timers belong to their state');
+      }
+      if (CALLS.includes(before.name) && !CALLS.includes(state.name)) {
+        assert.ok(effects.some((effect) => effect.do === 'hangUp'), 'a call that is left is hung up');
+      }
+      if (!['landing', 'mic-problem'].includes(before.name) && ['landing', 'ended', 'resting'].includes(state.name) && state.name !== before.name && before.name !== 'ended' && !(before.name === 'offline' && state.name === 'ended') && before.name !== 'resting') {
+        assert.ok(effects.some((effect) => effect.do === 'release'), 'the microphone is let go');
+      }
+    });
+  }
+}
+
+test('no dead ends: from everywhere one can get back to the first page and on to a conversation', () => {
+  // Everything that can be reached, and from where.
+  const found = new Map([[key(INITIAL), { state: INITIAL, to: new Set() }]]);
+  const edge = [INITIAL];
+  while (edge.length > 0) {
+    const state = edge.pop();
+    for (const event of EVENTS) {
+      const { state: next } = reduce(state, event);
+      const known = { ...next, held: next.held.slice(0, 2) };
+      found.get(key(state)).to.add(key(known));
+      if (found.has(key(known))) continue;
+      found.set(key(known), { state: known, to: new Set() });
+      edge.push(known);
+    }
+  }
+  assert.deepEqual(new Set([...found.values()].map(({ state }) => state.name)), new Set(NAMES));
+  for (const goal of ['landing', 'talking']) {
+    const from = new Map();
+    for (const [one, { to }] of found) for (const other of to) from.set(other, [...from.get(other) ?? [], one]);
+    const reaches = new Set([...found].filter(([, { state }]) => state.name === goal).map(([one]) => one));
+    const todo = [...reaches];
+    while (todo.length > 0) {
+      for (const one of from.get(todo.pop()) ?? []) {
+        if (reaches.has(one)) continue;
+        reaches.add(one);
+        todo.push(one);
+      }
+    }
+    const stuck = [...found].filter(([one]) => !reaches.has(one)).map(([, { state }]) => state);
+    assert.deepEqual(stuck.slice(0, 3), [], `${stuck.length} of ${found.size} cannot reach ${goal}`);
+  }
+});
+
+test('every state has a control that leads out of it, without the server or the network', () => {
+  const controls = [START, ...['retry', 'stop', 'accept', 'decline', 'end', 'again', 'rest'].map((type) => ({ type }))];
+  for (const name of NAMES) {
+    const { state } = walk(...WAYS[name]);
+    assert.ok(controls.some((event) => reduce(state, event).state.name !== name), name);
+  }
+});
+
+test('the press opens the socket and asks for the microphone at once', () => {
+  const { did, state } = walk(START);
+  assert.deepEqual(did.filter((effect) => ['unlock', 'connect', 'ask'].includes(effect)), ['unlock', 'connect', 'ask']);
+  assert.deepEqual(state.wishes, WISHES);
+});
+
+test('joins when both the microphone and the socket are there, whichever comes first', () => {
+  const join = { type: 'join', ...WISHES, avoid_recent: true };
+  assert.deepEqual(walk(START, welcome(), 'granted').sent, [join]);
+  assert.deepEqual(walk(START, welcome()).sent, []);
+  assert.deepEqual(walk(START, 'granted').sent, []);
+  assert.deepEqual(walk(START, 'granted', welcome()).sent, [join]);
+});
+
+test('a prompt that is left alone is mentioned, and may still be answered', () => {
+  const problem = walk(START, welcome(), timeout('prompt'));
+  assert.equal(problem.state.problem, 'ignored');
+  assert.equal(walk(START, welcome(), timeout('prompt'), 'granted').state.name, 'waiting');
+});
+
+test('a microphone that is plugged in is noticed', () => {
+  assert.equal(walk(START, { type: 'refused', problem: 'none' }, 'devices').state.name, 'asking');
+  assert.equal(walk(START, { type: 'refused', problem: 'busy' }, 'devices').state.name, 'mic-problem');
+});
+
+test('a microphone that comes after one has gone back is let go', () => {
+  assert.deepEqual(walk(START, 'stop', 'granted').did, ['release']);
+});
+
+test('a minute of waiting is said once, without moving the focus', () => {
+  const { state, effects } = walk(...WAITING, timeout('quiet'));
+  assert.equal(state.name, 'waiting');
+  assert.equal(state.long, true);
+  assert.deepEqual(effects, [{ do: 'say', word: 'waiting.long' }]);
+});
+
+test('a socket that drops while waiting gets a moment, then joins again by itself', () => {
+  const dropped = walk(...WAITING, 'down');
+  assert.equal(dropped.state.name, 'waiting');
+  assert.deepEqual(dropped.effects, [{ do: 'startTimer', timer: 'unreachable', ms: MS.unreachable }]);
+  assert.equal(walk(...WAITING, 'down', welcome()).sent[0].type, 'join');
+  const offline = [...WAITING, 'down', timeout('unreachable')];
+  assert.equal(walk(...offline).state.name, 'offline');
+  assert.equal(walk(...offline, welcome()).state.name, 'waiting');
+  assert.equal(walk(...offline, welcome()).sent[0].type, 'join');
+});
+
+test('a server that closes sends those who wait offline and leaves calls alone', () => {
+  const closing = frame('closing', { in: 5 });
+  assert.equal(walk(...WAITING, closing).state.name, 'offline');
+  assert.equal(walk(...WAITING, closing, 'down').state.closing, true);
+  assert.equal(walk(...WAITING, closing, 'down', welcome()).state.name, 'waiting');
+  for (const way of [CONNECTING, TALKING, WAYS.rejoining]) assert.deepEqual(walk(...way, closing).effects, []);
+  const afterwards = walk(...WAYS.ended, closing, 'down', welcome());
+  assert.equal(afterwards.state.name, 'ended');
+  assert.equal(afterwards.state.ending, 'left');
+});
+
+test('a match in a hidden tab is offered; what the partner sends meanwhile is kept', () => {
+  const offered = [...WAITING, 'hidden', matched(false), describe, candidate];
+  assert.equal(walk(...offered).state.name, 'offered');
+  assert.deepEqual(walk(...WAITING, 'hidden', matched()).did.includes('summon'), true);
+  const accepted = walk(...offered, 'visible', 'accept');
+  assert.equal(accepted.state.name, 'connecting');
+  assert.deepEqual(accepted.effects.filter((effect) => ['begin', 'pass'].includes(effect.do)).map((effect) => effect.frame?.type ?? effect.do), ['begin', 'describe', 'candidate']);
+  const gone = walk(...offered, timeout('offer'));
+  assert.deepEqual([gone.state.name, gone.state.ending, gone.sent], ['ended', 'missed', [{ type: 'leave' }]]);
+  const declined = walk(...offered, 'decline');
+  assert.deepEqual([declined.state.name, declined.sent], ['resting', [{ type: 'leave' }]]);
+  assert.ok(declined.did.includes('dismiss'));
+});
+
+test('the line has fifteen seconds from when both are described, in either order', () => {
+  const started = (...events) => walk(...CONNECTING, ...events).effects.filter((effect) => effect.do === 'startTimer' && effect.ms === MS.connecting).length;
+  const described = { type: 'described', description: DESCRIPTION };
+  assert.equal(started(described), 0);
+  assert.equal(started(described, describe), 1);
+  assert.equal(started(describe), 0);
+  assert.equal(started(describe, described), 1);
+  const late = walk(...DESCRIBED, timeout('connecting'));
+  assert.deepEqual([late.state.name, late.state.ending], ['ended', 'lost']);
+  assert.deepEqual(late.sent, [{ type: 'leave' }]);
+});
+
+test('a partner who vanished before the call leads quietly back to waiting, without a second join', () => {
+  for (const way of [CONNECTING, DESCRIBED, TALKING, WAYS.offered]) {
+    const { state, sent, did } = walk(...way, ended('vanished'));
+    assert.equal(state.name, 'waiting');
+    assert.deepEqual(sent, []);
+    assert.equal(did.includes('release'), false, 'the microphone is still needed');
+  }
+});
+
+test('both sides of an ending read the same, whoever ended it', () => {
+  assert.equal(walk(...TALKING, ended('left')).state.ending, 'left');
+  assert.equal(walk(...TALKING, 'bye').state.ending, 'left');
+  assert.equal(walk(...TALKING, ended('lost')).state.ending, 'lost');
+  const own = walk(...TALKING, 'end');
+  assert.equal(own.state.ending, 'self');
+  assert.deepEqual(own.effects.filter((effect) => ['release', 'send', 'hangUp'].includes(effect.do)).map((effect) => effect.do), ['release', 'send', 'hangUp']);
+  assert.deepEqual(own.effects.find((effect) => effect.do === 'hangUp'), { do: 'hangUp', bye: true });
+});
+
+test('what names another call changes nothing', () => {
+  for (const event of [ended('left', OTHER), frame('candidate', { call: OTHER, port: 50_000 })]) {
+    assert.deepEqual(walk(...TALKING, event).effects, []);
+    assert.equal(walk(...TALKING, event).state.name, 'talking');
+  }
+});
+
+test('a match that nobody waits for is given back', () => {
+  for (const name of ['landing', 'asking', 'ended', 'resting', 'offline']) {
+    assert.deepEqual(walk(...WAYS[name], matched(true, OTHER)).sent, [{ type: 'leave' }], name);
+  }
+});
+
+test('losing the socket never ends a call', () => {
+  for (const way of [DESCRIBED, TALKING, WAYS.rejoining]) {
+    const { name } = walk(...way).state;
+    assert.equal(walk(...way, 'down').state.name, name);
+    assert.equal(walk(...way, 'down', welcome(CALL)).state.name, name);
+  }
+  // The server has forgotten it, the line has not.
+  assert.equal(walk(...TALKING, 'down', welcome()).state.name, 'talking');
+  assert.equal(walk(...TALKING, 'down', welcome(), 'end').state.name, 'ended');
+});
+
+test('a short gap heals unseen; a longer one is said, and the offerer makes the line anew', () => {
+  assert.equal(walk(...TALKING, 'weak').state.name, 'talking');
+  assert.deepEqual(walk(...TALKING, 'weak', 'connected').effects, [{ do: 'stopTimer', timer: 'weak' }]);
+  const thin = [...TALKING, 'weak', timeout('weak')];
+  assert.equal(walk(...thin).state.name, 'rejoining');
+  assert.ok(walk(...thin).did.includes('restart'));
+  assert.ok(walk(...thin, timeout('restart')).did.includes('restart'));
+  assert.equal(walk(...thin, 'connected').state.name, 'talking');
+  const lost = walk(...thin, timeout('rejoining'));
+  assert.deepEqual([lost.state.name, lost.state.ending], ['ended', 'lost']);
+});
+
+test('the answerer waits for the offerer', () => {
+  const answering = [...WAITING, matched(false), describe, { type: 'described', description: DESCRIPTION }, 'connected'];
+  for (const events of [['failed'], ['online'], ['failed', 'online'], ['failed', timeout('restart')]]) {
+    assert.equal(walk(...answering, ...events).did.includes('restart'), false);
+  }
+  assert.equal(walk(...answering, 'failed', timeout('rejoining')).state.name, 'ended');
+});
+
+test('a new network renews the socket and the line', () => {
+  assert.deepEqual(walk(...TALKING, 'online').did, ['renew', 'restart']);
+});
+
+test('a call without a line problem is ended by no clock', () => {
+  const { state } = walk(...TALKING);
+  for (const timer of Object.keys(MS)) assert.notEqual(reduce(state, timeout(timer)).state.name, 'ended');
+});
+
+test('muting says what the partner hears', () => {
+  assert.deepEqual(walk(...TALKING, 'mute').effects, [{ do: 'mute', on: true }, { do: 'say', word: 'muted' }]);
+  assert.equal(walk(...TALKING, 'mute', 'mute').state.muted, false);
+  assert.equal(walk(...TALKING, { type: 'refused', problem: 'busy' }).state.muted, true, 'a microphone that went is a muted one');
+  assert.equal(walk(...WAITING, 'mute').state.muted, false);
+});
+
+test('the next call begins unmuted', () => {
+  assert.equal(walk(...TALKING, 'mute', 'bye').state.muted, false);
+});
+
+test('leaving at once stops the microphone first, then the call and the socket, and goes', () => {
+  for (const name of NAMES) {
+    const { did, state } = walk(...WAYS[name], 'vanish');
+    const order = ['release', 'hangUp', 'disconnect', 'vanish'].map((effect) => did.indexOf(effect));
+    assert.deepEqual(order, [...order].sort((one, other) => one - other), name);
+    assert.ok(order.every((index) => index >= 0));
+    assert.equal(state.name, 'landing');
+  }
+});
+
+test('a page that is closed says so on both ways', () => {
+  const { effects } = walk(...TALKING, 'pagehide');
+  assert.ok(effects.some((effect) => effect.do === 'hangUp' && effect.bye));
+  assert.ok(effects.some((effect) => effect.do === 'send' && effect.frame.type === 'leave'));
+});
+
+test('another conversation asks for the microphone again, since it was let go', () => {
+  assert.equal(walk(...WAYS.ended, 'again').state.name, 'asking');
+  assert.equal(walk(...WAYS.ended, 'again', 'granted').sent[0].type, 'join');
+  assert.ok(walk(...WAYS.resting, 'again').did.includes('connect'));
+});

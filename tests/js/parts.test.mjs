@@ -1,0 +1,257 @@
+// The small parts: keys, microphone, meter, languages, help, preferences.
+
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { COUNTRIES, linesOf, link, opening } from '../../static/js/help.js';
+import { HELPLINES } from '../../static/js/helplines.js';
+import { isMuteKey, shiftTaps } from '../../static/js/keys.js';
+import { namer, OFFERED, primary, region } from '../../static/js/languages.js';
+import { follow, loudness } from '../../static/js/meter.js';
+import { classify, Microphone } from '../../static/js/microphone.js';
+import { openPreferences } from '../../static/js/preferences.js';
+
+describe('keys', () => {
+  const taps = (...events) => {
+    const tap = shiftTaps();
+    return events.map(([type, key, timeStamp]) => tap({ type, key, timeStamp })).filter(Boolean).length;
+  };
+  const shift = (at) => [['keydown', 'Shift', at], ['keyup', 'Shift', at + 50]];
+
+  test('three taps of Shift', () => {
+    assert.equal(taps(...shift(0), ...shift(200), ...shift(400)), 1);
+    assert.equal(taps(...shift(0), ...shift(200)), 0);
+    assert.equal(taps(...shift(0), ...shift(1000), ...shift(2000)), 0, 'too slow');
+  });
+
+  test('Shift held for something else is not meant', () => {
+    const backTab = (at) => [['keydown', 'Shift', at], ['keydown', 'Tab', at + 10], ['keyup', 'Tab', at + 20], ['keyup', 'Shift', at + 30]];
+    assert.equal(taps(...backTab(0), ...backTab(100), ...backTab(200)), 0);
+    assert.equal(taps(...shift(0), ...shift(100), ['pointerdown', '', 150], ...shift(200)), 0);
+    assert.equal(taps(...shift(0), ['keydown', 'a', 100], ['keyup', 'a', 110], ...shift(200), ...shift(300)), 0);
+  });
+
+  test('M, on any keyboard, and only alone', () => {
+    const press = (changes) => isMuteKey({ key: 'm', code: 'KeyM', ctrlKey: false, metaKey: false, altKey: false, repeat: false, ...changes });
+    assert.equal(press({}), true);
+    assert.equal(press({ key: 'M' }), true);
+    assert.equal(press({ key: 'ь' }), true, 'where M is on a Russian keyboard');
+    assert.equal(press({ key: ',', code: 'KeyM' }), false, 'a comma on a French keyboard');
+    assert.equal(press({ key: 'm', code: 'Semicolon' }), true, 'M on a French keyboard');
+    assert.equal(press({ ctrlKey: true }), false);
+    assert.equal(press({ repeat: true }), false);
+    assert.equal(press({ key: 'n', code: 'KeyN' }), false);
+  });
+});
+
+describe('microphone', () => {
+  for (const [name, message, permission, expected] of [
+    ['NotAllowedError', 'Permission dismissed', 'prompt', 'dismissed'],
+    ['NotAllowedError', 'Permission denied', 'prompt', 'dismissed'],
+    ['NotAllowedError', 'Permission denied', 'denied', 'site'],
+    ['NotAllowedError', 'Permission denied by system', 'granted', 'system'],
+    ['NotAllowedError', 'The request is not allowed by the user agent or the platform in the current context.', 'unknown', 'dismissed'],
+    ['NotAllowedError', 'The request is not allowed by the user agent or the platform in the current context.', 'denied', 'site'],
+    ['NotFoundError', 'Requested device not found', 'granted', 'none'],
+    ['OverconstrainedError', '', 'granted', 'none'],
+    ['NotReadableError', 'Could not start audio source', 'granted', 'busy'],
+    ['AbortError', 'Starting audioinput failed', 'granted', 'busy'],
+    ['NotSupportedError', '', 'unknown', 'unsupported'],
+    ['SecurityError', '', 'unknown', 'unsupported'],
+    ['TypeError', '', 'unknown', 'unsupported'],
+  ]) {
+    test(`${name} ${message} (${permission}) is ${expected}`, () => assert.equal(classify({ name, message }, permission), expected));
+  }
+
+  /** A browser whose answers are in the test's hands. */
+  const setUp = () => {
+    const it = { said: [], answers: [] };
+    const getUserMedia = () => new Promise((grant, refuse) => it.answers.push({ grant, refuse }));
+    it.microphone = new Microphone({ mediaDevices: { getUserMedia }, permissions: { query: async () => ({ state: 'prompt' }) } }, {
+      onGranted: () => it.said.push('granted'),
+      onRefused: (problem) => it.said.push(problem),
+      onTrack: () => it.said.push('track'),
+      onDoubt: () => it.said.push('doubt'),
+    });
+    it.stream = () => {
+      const track = { readyState: 'live', enabled: true, stop: () => { track.readyState = 'ended'; } };
+      return { track, getTracks: () => [track], getAudioTracks: () => [track] };
+    };
+    it.settle = () => new Promise((resolve) => setImmediate(resolve));
+    return it;
+  };
+
+  test('is granted, muted, doubted and let go', async () => {
+    const it = setUp();
+    void it.microphone.ask();
+    const stream = it.stream();
+    it.answers[0].grant(stream);
+    await it.settle();
+    it.microphone.mute(true);
+    assert.equal(stream.track.enabled, false);
+    stream.track.onunmute();
+    it.microphone.release();
+    assert.equal(stream.track.readyState, 'ended');
+    assert.deepEqual(it.said, ['granted', 'doubt']);
+    assert.equal(it.microphone.stream, null);
+  });
+
+  test('comes too late: it is let go without a word', async () => {
+    const it = setUp();
+    void it.microphone.ask();
+    it.microphone.release();
+    const stream = it.stream();
+    it.answers[0].grant(stream);
+    await it.settle();
+    assert.equal(stream.track.readyState, 'ended');
+    assert.deepEqual(it.said, []);
+  });
+
+  test('is asked for twice: the first answer counts, the second is let go', async () => {
+    const it = setUp();
+    void it.microphone.ask();
+    void it.microphone.ask();
+    const [first, second] = [it.stream(), it.stream()];
+    it.answers[1].grant(second);
+    await it.settle();
+    it.answers[0].grant(first);
+    await it.settle();
+    assert.deepEqual(it.said, ['granted']);
+    assert.equal(it.microphone.stream, second);
+    assert.equal(first.track.readyState, 'ended');
+  });
+
+  test('is renewed as muted as it was', async () => {
+    const it = setUp();
+    void it.microphone.ask();
+    it.answers[0].grant(it.stream());
+    await it.settle();
+    it.microphone.mute(true);
+    void it.microphone.renew();
+    const stream = it.stream();
+    it.answers[1].grant(stream);
+    await it.settle();
+    assert.deepEqual(it.said, ['granted', 'track']);
+    assert.equal(stream.track.enabled, false);
+  });
+
+  test('is nowhere: a page without a secure address', async () => {
+    const said = [];
+    const microphone = new Microphone({}, { onRefused: (problem) => said.push(problem) });
+    await microphone.ask();
+    assert.deepEqual(said, ['unsupported']);
+  });
+});
+
+describe('meter', () => {
+  test('silence is 0, a raised voice is 1, and a voice lies between', () => {
+    const sine = (amplitude) => Float32Array.from({ length: 1024 }, (_, index) => amplitude * Math.sin(index / 8));
+    assert.equal(loudness(new Float32Array(1024)), 0);
+    assert.equal(loudness(sine(0.9)), 1);
+    const voice = loudness(sine(0.05));
+    assert.ok(voice > 0.3 && voice < 0.9, String(voice));
+    assert.equal(loudness([]), 0);
+  });
+
+  test('rises in about 120 ms and falls in about 400', () => {
+    assert.ok(Math.abs(follow(0, 1, 120) - 0.632) < 0.01);
+    assert.ok(Math.abs(follow(1, 0, 400) - 0.368) < 0.01);
+    assert.equal(follow(0.001, 0, 16), 0, 'and comes to rest');
+  });
+});
+
+describe('languages', () => {
+  for (const [tags, expected] of [
+    [['en-US', 'en', 'de-AT'], ['en', 'de']],
+    [['nb-NO', 'nn', 'no'], ['no']],
+    [['zh-Hant-TW', 'yue'], ['zh', 'yue']],
+    [['iw', 'tl'], ['he', 'fil']],
+    [[], ['en']],
+    [['*', 'x-klingon', 'C'], ['en']],
+    [['aa', 'bb', 'cc', 'dd', 'ee', 'ff', 'gg', 'hh', 'ii'], ['aa', 'bb', 'cc', 'dd', 'ee', 'ff', 'gg', 'hh']],
+  ]) {
+    test(`${tags.join(' ') || 'none'} is ${expected.join(' ')}`, () => assert.deepEqual(primary(tags), expected));
+  }
+
+  test('what can be chosen has a name and can be sent', () => {
+    const name = namer('en', 'language');
+    for (const code of OFFERED) {
+      assert.match(code, /^[a-z]{2,3}$/);
+      assert.notEqual(name(code), code);
+    }
+    assert.equal(new Set(OFFERED).size, OFFERED.length);
+    assert.deepEqual(primary(OFFERED.slice(0, 8)), OFFERED.slice(0, 8), 'and is not renamed when it is suggested');
+  });
+
+  test('the region of the language settings, or the likeliest', () => {
+    assert.equal(region(['en-GB', 'de-DE']), 'GB');
+    assert.equal(region(['de', 'en-US']), 'US');
+    assert.equal(region(['de']), 'DE');
+    assert.equal(region(['pt']), 'BR');
+    assert.equal(region([]), null);
+    assert.equal(region(['not a tag']), null);
+  });
+});
+
+describe('help', () => {
+  test('each line can be called, and says when it was checked', () => {
+    for (const line of HELPLINES) {
+      assert.match(line.country, /^[A-Z]{2}$/);
+      for (const number of [line.call, ...line.call_alternatives ?? []]) assert.match(link('tel', number), /^tel:\+?[0-9]{3,}$/);
+      assert.ok(line.verified_on === null || /^\d{4}-\d{2}-\d{2}$/.test(line.verified_on));
+      assert.ok(opening(line.hours));
+    }
+    assert.equal(COUNTRIES.length, HELPLINES.length);
+  });
+
+  test('what must not be shipped is not', () => {
+    const numbers = HELPLINES.flatMap(({ country, call, call_alternatives: others = [] }) => [call, ...others].map((number) => `${country} ${number.replaceAll(' ', '')}`));
+    for (const wrong of ['SE 90101', 'ZA 0800567567', 'PL 116123']) assert.equal(numbers.includes(wrong), false, wrong);
+    assert.equal(HELPLINES.some(({ name }) => /SOS Amiti|^TELL|iCall/.test(name)), false);
+  });
+
+  test('finds the lines of a country', () => {
+    assert.deepEqual(linesOf('AT').map(({ call }) => call), ['142']);
+    assert.deepEqual(linesOf('XX'), []);
+  });
+
+  test('leaves remarks out of what is dialled', () => {
+    assert.equal(link('tel', '0800 12 13 14 (20-8)'), 'tel:0800121314');
+    assert.equal(link('sms', '0477 13 11 14'), 'sms:0477131114');
+  });
+
+  test('reads hours', () => {
+    assert.equal(opening('24/7'), 'always');
+    assert.deepEqual(opening('10-24'), { from: '10', to: '24' });
+    assert.equal(opening('not known'), 'unknown');
+  });
+});
+
+describe('preferences', () => {
+  const store = (initial) => {
+    const values = new Map(initial ? [['sotto', initial]] : []);
+    return { values, getItem: (name) => values.get(name) ?? null, setItem: (name, value) => values.set(name, value) };
+  };
+
+  test('are kept', () => {
+    const storage = store();
+    openPreferences(() => storage).change({ still: true, languages: ['de'] });
+    assert.deepEqual(openPreferences(() => storage).value, { still: true, muteKey: true, vanishKey: true, languages: ['de'] });
+    assert.deepEqual([...storage.values.keys()], ['sotto']);
+  });
+
+  test('last as long as the page where the browser refuses', () => {
+    const preferences = openPreferences(() => { throw new DOMException('no', 'SecurityError'); });
+    preferences.change({ muteKey: false });
+    assert.equal(preferences.value.muteKey, false);
+  });
+
+  test('languages that nobody can send are not kept', () => {
+    assert.deepEqual(openPreferences(() => store('{"languages":["EN; x", 7, "de-AT", "de"]}')).value.languages, ['de']);
+  });
+
+  for (const text of ['', 'null', '7', '{"languages":"en"}', '{"languages":[]}', '{']) {
+    test(`nonsense is nobody's preference: ${text || 'nothing'}`, () => {
+      assert.deepEqual(openPreferences(() => store(text)).value, { still: false, muteKey: true, vanishKey: true, languages: null });
+    });
+  }
+});
