@@ -24,7 +24,7 @@ pub async fn turn() -> MutexGuard<'static, ()> {
 }
 
 /// What Chromium is started with: as root, without a network of its own, without a microphone to ask for.
-const CHROMIUM_FLAGS: [&str; 14] = [
+const CHROMIUM_FLAGS: [&str; 15] = [
     "--headless",
     "--no-sandbox",
     "--disable-gpu",
@@ -39,6 +39,7 @@ const CHROMIUM_FLAGS: [&str; 14] = [
     "--allow-loopback-in-peer-connection",
     "--mute-audio",
     "--lang=en-US",
+    "--window-size=1280,900",
 ];
 
 /// Wraps what the page uses, before the page's own scripts run, so that the test sees what passes.
