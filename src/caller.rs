@@ -46,8 +46,8 @@ use peer::{Event, Heard, Peer, Settings};
 use signalling::{Signalling, SignallingError, Tap};
 
 use crate::protocol::{
-    CallId, ClientMessage, EndReason, Languages, Port, ProblemCode, RELAYED_ADDRESS, Relay, Role,
-    ServerMessage, Side, Transport,
+    CallId, ClientMessage, EndReason, Languages, Port, ProblemCode, RELAYED_ADDRESS, Relay, Role, ServerMessage, Side,
+    Transport,
 };
 
 /// How long the server may take to answer `join`.
@@ -56,6 +56,9 @@ const JOIN_DEADLINE: Duration = Duration::from_secs(5);
 /// How long a call may take from the match until its transport is up: two gatherings, a description each way,
 /// the checks, DTLS, and a slow line.
 const CONNECT_DEADLINE: Duration = Duration::from_secs(15);
+
+/// How long one step of a call may take. None waits for the partner: what takes this long hangs.
+const STEP_DEADLINE: Duration = Duration::from_secs(5);
 
 /// TURN's own port (RFC 8656 §17), where the operator names a relay without one.
 const TURN_PORT: u16 = 3478;
@@ -78,12 +81,7 @@ pub struct Options {
 impl Default for Options {
     /// No origin, no tap, silent; keeps one second.
     fn default() -> Self {
-        Self {
-            origin: None,
-            tap: None,
-            voice: Arc::new([]),
-            keep: 50,
-        }
+        Self { origin: None, tap: None, voice: Arc::new([]), keep: 50 }
     }
 }
 
@@ -103,6 +101,9 @@ pub enum Error {
     /// The call is over.
     #[error("the call is over: {0}")]
     Ended(Ending),
+    /// An ICE restart is the offerer's to begin.
+    #[error("this side is not the offerer")]
+    NotOfferer,
     /// Nothing happened in time.
     #[error("no {0} in time")]
     Timeout(&'static str),
@@ -159,11 +160,7 @@ impl Caller {
         let origin = options.origin.as_deref();
         let mut signalling = Signalling::connect(url, origin, options.tap.clone()).await?;
         signalling.hello(None).await?;
-        Ok(Self {
-            signalling,
-            options,
-            matched: None,
-        })
+        Ok(Self { signalling, options, matched: None })
     }
 
     /// Asks to be paired, and waits until the server has put this caller in the queue or paired it.
@@ -172,19 +169,8 @@ impl Caller {
     ///
     /// [`Error::Problem`] when the server refuses, [`Error::Timeout`] when it says nothing for five
     /// seconds, [`Error::Signalling`].
-    pub async fn join(
-        &mut self,
-        languages: Languages,
-        role: Role,
-        avoid_recent: bool,
-    ) -> Result<(), Error> {
-        self.signalling
-            .send(&ClientMessage::Join {
-                languages,
-                role,
-                avoid_recent,
-            })
-            .await?;
+    pub async fn join(&mut self, languages: Languages, role: Role, avoid_recent: bool) -> Result<(), Error> {
+        self.signalling.send(&ClientMessage::Join { languages, role, avoid_recent }).await?;
         let answered = timeout(JOIN_DEADLINE, self.answer(true));
         self.matched = answered.await.map_err(|_| Error::Timeout("waiting"))??;
         Ok(())
@@ -228,18 +214,8 @@ impl Caller {
     async fn answer(&mut self, or_waiting: bool) -> Result<Option<Matched>, Error> {
         loop {
             match self.signalling.next().await? {
-                ServerMessage::Matched {
-                    call,
-                    side,
-                    offerer,
-                    relay,
-                } => {
-                    return Ok(Some(Matched {
-                        call,
-                        side,
-                        offerer,
-                        relay,
-                    }));
+                ServerMessage::Matched { call, side, offerer, relay } => {
+                    return Ok(Some(Matched { call, side, offerer, relay }));
                 }
                 ServerMessage::Waiting {} if or_waiting => return Ok(None),
                 ServerMessage::Problem { code, .. } => return Err(Error::Problem(code)),
@@ -343,10 +319,7 @@ impl Call {
 
     /// What has been heard so far.
     pub fn heard(&self) -> Received {
-        Received {
-            count: *self.heard.count().borrow(),
-            last: self.heard.last(),
-        }
+        Received { count: *self.heard.count().borrow(), last: self.heard.last() }
     }
 
     /// Waits until at least `count` packets have come in this call.
@@ -377,14 +350,15 @@ impl Call {
     ///
     /// # Errors
     ///
-    /// [`Error::Timeout`] when the partner does not answer `within` that time, or this side is not the
-    /// offerer; [`Error::Ended`].
+    /// [`Error::NotOfferer`]; [`Error::Timeout`] when the partner does not answer `within` that time;
+    /// [`Error::Ended`].
     pub async fn restart(&mut self, within: Duration) -> Result<(), Error> {
+        if !self.offerer {
+            return Err(Error::NotOfferer);
+        }
         let before = self.state.borrow().restarts;
         let _ = self.commands.send(Command::Restart).await;
-        timeout(within, self.until(|state| state.restarts > before))
-            .await
-            .map_err(|_| Error::Timeout("restart"))?
+        timeout(within, self.until(|state| state.restarts > before)).await.map_err(|_| Error::Timeout("restart"))?
     }
 
     /// Says `bye` to the partner and `leave` to the server, or neither if the call is over already, and closes
@@ -457,16 +431,15 @@ impl Conversation {
     async fn live(&mut self) -> Result<std::convert::Infallible, Ending> {
         let deadline = Instant::now() + CONNECT_DEADLINE;
         if self.offerer {
-            let peer = Peer::offer(self.settings.clone(), self.heard.clone()).await?;
-            self.introduce(peer).await?;
+            in_time(self.offer()).await?;
         }
         loop {
             let connecting = !self.state.borrow().connected;
             tokio::select! {
-                message = self.signalling.next() => self.on_message(message?).await?,
-                event = next_event(&mut self.peer) => self.on_event(event).await?,
+                message = self.signalling.next() => in_time(self.on_message(message?)).await?,
+                event = next_event(&mut self.peer) => in_time(self.on_event(event)).await?,
                 command = self.commands.recv() => match command {
-                    Some(Command::Restart) => self.restart().await?,
+                    Some(Command::Restart) => in_time(self.restart()).await?,
                     Some(Command::Leave) => return Err(Ending::Left),
                     // The handle is gone: a crash, as far as anybody can tell.
                     None => return Err(Ending::Signalling(SignallingError::Closed(None))),
@@ -476,29 +449,29 @@ impl Conversation {
         }
     }
 
+    async fn offer(&mut self) -> Result<(), Ending> {
+        let peer = Peer::offer(self.settings.clone(), self.heard.clone()).await?;
+        self.introduce(peer).await
+    }
+
     /// Sends the new peer's description and keeps it.
     async fn introduce(&mut self, peer: Peer) -> Result<(), Ending> {
         let description = peer.description().clone();
         self.peer = Some(peer);
         let call = self.call;
-        Ok(self
-            .signalling
-            .send(&ClientMessage::Describe { call, description })
-            .await?)
+        Ok(self.signalling.send(&ClientMessage::Describe { call, description }).await?)
     }
 
     async fn on_message(&mut self, message: ServerMessage) -> Result<(), Ending> {
         match message {
-            ServerMessage::Describe { call, description } if call == self.call => {
-                match &mut self.peer {
-                    Some(peer) => peer.accept(description).await?,
-                    None => {
-                        let settings = self.settings.clone();
-                        let peer = Peer::answer(settings, self.heard.clone(), description).await?;
-                        self.introduce(peer).await?;
-                    }
+            ServerMessage::Describe { call, description } if call == self.call => match &mut self.peer {
+                Some(peer) => peer.accept(description).await?,
+                None => {
+                    let settings = self.settings.clone();
+                    let peer = Peer::answer(settings, self.heard.clone(), description).await?;
+                    self.introduce(peer).await?;
                 }
-            }
+            },
             ServerMessage::Candidate { call, port } if call == self.call => {
                 // Frames keep their order, and the offer comes before its candidates.
                 if let Some(peer) = &mut self.peer {
@@ -566,9 +539,7 @@ impl Conversation {
         };
         let (ufrag, pwd) = peer.restart().await?;
         let call = self.call;
-        self.signalling
-            .send(&ClientMessage::Restart { call, ufrag, pwd })
-            .await?;
+        self.signalling.send(&ClientMessage::Restart { call, ufrag, pwd }).await?;
         self.send_candidates().await
     }
 
@@ -576,11 +547,19 @@ impl Conversation {
     async fn send_candidates(&mut self) -> Result<(), Ending> {
         let call = self.call;
         for port in self.ports.clone() {
-            self.signalling
-                .send(&ClientMessage::Candidate { call, port })
-                .await?;
+            self.signalling.send(&ClientMessage::Candidate { call, port }).await?;
         }
         Ok(())
+    }
+}
+
+/// Ends the call when one step of it hangs.
+async fn in_time(step: impl Future<Output = Result<(), Ending>>) -> Result<(), Ending> {
+    match timeout(STEP_DEADLINE, step).await {
+        // What a partner sends out of turn changes nothing.
+        Ok(Err(Ending::Peer(PeerError::OutOfTurn))) => Ok(()),
+        Ok(done) => done,
+        Err(_) => Err(Ending::Peer(PeerError::Step("go on"))),
     }
 }
 
@@ -601,10 +580,8 @@ async fn relay_address(server: SocketAddr, relay: &Relay) -> Result<SocketAddr, 
         return Ok(server);
     };
     let (host, port) = host_and_port(host);
-    let found = timeout(JOIN_DEADLINE, lookup_host((host, port)))
-        .await
-        .map_err(|_| Error::Relay)?
-        .map_err(|_| Error::Relay)?;
+    let found =
+        timeout(JOIN_DEADLINE, lookup_host((host, port))).await.map_err(|_| Error::Relay)?.map_err(|_| Error::Relay)?;
     // The family that has led to the server will lead to the relay, if there is a choice.
     let mut found: Vec<SocketAddr> = found.collect();
     found.sort_by_key(|address| address.is_ipv4() != server.is_ipv4());
@@ -636,12 +613,8 @@ mod tests {
     #[tokio::test]
     async fn the_relay_is_where_the_server_is_unless_it_names_a_host() {
         let server: SocketAddr = "127.0.0.1:8080".parse().unwrap();
-        let mut relay = Relay {
-            host: None,
-            transports: vec![Transport::Udp],
-            username: String::new(),
-            credential: String::new(),
-        };
+        let mut relay =
+            Relay { host: None, transports: vec![Transport::Udp], username: String::new(), credential: String::new() };
         assert_eq!(relay_address(server, &relay).await, Ok(server));
         relay.host = Some("127.0.0.2:9".to_owned());
         let named = "127.0.0.2:9".parse().unwrap();

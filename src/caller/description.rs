@@ -40,12 +40,8 @@ pub enum DescriptionError {
 /// Reads what is said first, at session level or in a media section: under BUNDLE (RFC 9143) all sections
 /// carry the same values.
 pub(crate) fn extract(sdp: &str) -> Result<Description, DescriptionError> {
-    let ufrag = attribute(sdp, "ice-ufrag")
-        .and_then(Ufrag::new)
-        .ok_or(DescriptionError::Ufrag)?;
-    let pwd = attribute(sdp, "ice-pwd")
-        .and_then(Pwd::new)
-        .ok_or(DescriptionError::Pwd)?;
+    let ufrag = attribute(sdp, "ice-ufrag").and_then(Ufrag::new).ok_or(DescriptionError::Ufrag)?;
+    let pwd = attribute(sdp, "ice-pwd").and_then(Pwd::new).ok_or(DescriptionError::Pwd)?;
     let setup = match attribute(sdp, "setup") {
         Some("actpass") => Setup::Actpass,
         Some("active") => Setup::Active,
@@ -65,13 +61,7 @@ pub(crate) fn extract(sdp: &str) -> Result<Description, DescriptionError> {
 /// RTP and RTCP on one port, and no `extmap`, `msid`, `ssrc` or `cname`. Candidates come later, each by
 /// [`remote_candidate`].
 pub(crate) fn remote(description: &Description) -> String {
-    let Description {
-        ufrag,
-        pwd,
-        fingerprint,
-        setup,
-        payload_type,
-    } = description;
+    let Description { ufrag, pwd, fingerprint, setup, payload_type } = description;
     let setup = match setup {
         Setup::Actpass => "actpass",
         Setup::Active => "active",
@@ -115,9 +105,7 @@ pub(crate) fn remote(description: &Description) -> String {
 pub(crate) fn remote_candidate(relayed_address: IpAddr, port: u16) -> String {
     // Type preference 0 for relayed, the highest local preference, component 1 (RFC 8445 §5.1.2.1).
     const PRIORITY: u32 = (65_535 << 8) + 255;
-    format!(
-        "candidate:1 1 udp {PRIORITY} {relayed_address} {port} typ relay raddr 0.0.0.0 rport 0"
-    )
+    format!("candidate:1 1 udp {PRIORITY} {relayed_address} {port} typ relay raddr 0.0.0.0 rport 0")
 }
 
 /// The value of the first `a=NAME:` line.
@@ -126,16 +114,8 @@ fn attribute<'sdp>(sdp: &'sdp str, name: &str) -> Option<&'sdp str> {
 }
 
 /// The values of all `a=NAME:` lines, in order.
-fn attributes<'sdp, 'name>(
-    sdp: &'sdp str,
-    name: &'name str,
-) -> impl Iterator<Item = &'sdp str> + use<'sdp, 'name> {
-    sdp.lines().filter_map(move |line| {
-        line.strip_prefix("a=")?
-            .strip_prefix(name)?
-            .strip_prefix(':')
-            .map(str::trim)
-    })
+fn attributes<'sdp, 'name>(sdp: &'sdp str, name: &'name str) -> impl Iterator<Item = &'sdp str> + use<'sdp, 'name> {
+    sdp.lines().filter_map(move |line| line.strip_prefix("a=")?.strip_prefix(name)?.strip_prefix(':').map(str::trim))
 }
 
 /// The first SHA-256 fingerprint (RFC 8122 §5), whose bytes stand in hexadecimal of either case between

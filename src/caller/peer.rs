@@ -15,8 +15,7 @@ use rtc::peer_connection::certificate::{CertificateParams, RTCCertificate};
 use rtc::peer_connection::configuration::media_engine::MIME_TYPE_OPUS;
 use rtc::rtp;
 use rtc::rtp_transceiver::rtp_sender::{
-    RTCRtpCodec, RTCRtpCodecParameters, RTCRtpCodingParameters, RTCRtpEncodingParameters,
-    RtpCodecKind,
+    RTCRtpCodec, RTCRtpCodecParameters, RTCRtpCodingParameters, RTCRtpEncodingParameters, RtpCodecKind,
 };
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
@@ -28,10 +27,10 @@ use webrtc::media_stream::track_local::static_rtp::TrackLocalStaticRTP;
 use webrtc::media_stream::track_remote::{TrackRemote, TrackRemoteEvent};
 use webrtc::peer_connection::crypto::{SignatureScheme, default_provider};
 use webrtc::peer_connection::{
-    MediaEngine, PeerConnection, PeerConnectionBuilder, PeerConnectionEventHandler,
-    RTCConfigurationBuilder, RTCIceCandidateInit, RTCIceCandidateType, RTCIceGatheringState,
-    RTCIceServer, RTCIceTransportPolicy, RTCPeerConnectionIceEvent, RTCPeerConnectionState,
-    RTCSessionDescription, Registry, SettingEngineBuilder, configure_rtcp_reports,
+    MediaEngine, PeerConnection, PeerConnectionBuilder, PeerConnectionEventHandler, RTCConfigurationBuilder,
+    RTCIceCandidateInit, RTCIceCandidateType, RTCIceGatheringState, RTCIceServer, RTCIceTransportPolicy,
+    RTCPeerConnectionIceEvent, RTCPeerConnectionState, RTCSessionDescription, Registry, SettingEngineBuilder,
+    configure_rtcp_reports,
 };
 
 use super::description::{self, DescriptionError};
@@ -134,11 +133,7 @@ pub(crate) struct Heard {
 impl Heard {
     /// Keeps the last `keep` packets.
     pub(crate) fn new(keep: usize) -> Arc<Self> {
-        Arc::new(Self {
-            last: Mutex::new(VecDeque::with_capacity(keep)),
-            keep,
-            count: watch::Sender::new(0),
-        })
+        Arc::new(Self { last: Mutex::new(VecDeque::with_capacity(keep)), keep, count: watch::Sender::new(0) })
     }
 
     /// How many packets have come, for as long as the peer lives; a receiver is told of each.
@@ -193,28 +188,14 @@ impl Peer {
     }
 
     /// Starts as the answerer to the partner's offer.
-    pub(crate) async fn answer(
-        settings: Settings,
-        heard: Arc<Heard>,
-        offer: Description,
-    ) -> Result<Self, PeerError> {
+    pub(crate) async fn answer(settings: Settings, heard: Arc<Heard>, offer: Description) -> Result<Self, PeerError> {
         Self::start(settings, heard, Some(offer)).await
     }
 
-    async fn start(
-        settings: Settings,
-        heard: Arc<Heard>,
-        offer: Option<Description>,
-    ) -> Result<Self, PeerError> {
+    async fn start(settings: Settings, heard: Arc<Heard>, offer: Option<Description>) -> Result<Self, PeerError> {
         let certificate = certificate()?;
-        let mut connection = Connection::build(
-            &settings,
-            &heard,
-            payload_type(offer.as_ref()),
-            certificate.clone(),
-            None,
-        )
-        .await?;
+        let mut connection =
+            Connection::build(&settings, &heard, payload_type(offer.as_ref()), certificate.clone(), None).await?;
         let own = connection.describe(offer.as_ref()).await?;
         Ok(Self {
             settings,
@@ -263,9 +244,7 @@ impl Peer {
     }
 
     async fn try_candidate(&self, port: u16) -> Result<(), PeerError> {
-        self.connection
-            .add_candidate(self.settings.relayed_address, port)
-            .await
+        self.connection.add_candidate(self.settings.relayed_address, port).await
     }
 
     /// Waits for what happens next; nothing is lost when this is dropped.
@@ -294,7 +273,8 @@ impl Peer {
     }
 
     /// Puts a new connection in the place of one that got no address from the relay, once. It has the same
-    /// certificate and credentials, so what the partner has been told stays true.
+    /// certificate and credentials, so what the partner has been told stays true. The crate keeps credentials that
+    /// it was given through an ICE restart as well, which on such a connection is none.
     pub(crate) async fn gather_again(&mut self) -> Result<(), PeerError> {
         if self.gathered_again {
             return Err(PeerError::NoRelay);
@@ -313,9 +293,7 @@ impl Peer {
         if let Some(answer) = self.partner.as_ref().filter(|_| self.offerer) {
             connection.accept(answer).await?;
         }
-        std::mem::replace(&mut self.connection, connection)
-            .close()
-            .await;
+        std::mem::replace(&mut self.connection, connection).close().await;
         self.gathering = Some(Instant::now() + GATHERING_DEADLINE);
         if self.partner.is_some() {
             for port in self.candidates.clone() {
@@ -341,17 +319,9 @@ impl Peer {
 
     /// Takes the partner's new credentials. As the answerer, returns this side's own new ones; as the
     /// offerer, the restart is complete with this. The fingerprint cannot change.
-    pub(crate) async fn restarted(
-        &mut self,
-        ufrag: Ufrag,
-        pwd: Pwd,
-    ) -> Result<Option<(Ufrag, Pwd)>, PeerError> {
+    pub(crate) async fn restarted(&mut self, ufrag: Ufrag, pwd: Pwd) -> Result<Option<(Ufrag, Pwd)>, PeerError> {
         let partner = self.partner.as_ref().ok_or(PeerError::OutOfTurn)?;
-        let partner = Description {
-            ufrag,
-            pwd,
-            ..partner.clone()
-        };
+        let partner = Description { ufrag, pwd, ..partner.clone() };
         let answer = if self.offerer {
             if !std::mem::take(&mut self.restarting) {
                 return Err(PeerError::OutOfTurn);
@@ -409,9 +379,7 @@ impl Connection {
     ) -> Result<Self, PeerError> {
         let step = |what| move |_| PeerError::Step(what);
         let mut media = MediaEngine::default();
-        media
-            .register_codec(opus(payload_type), RtpCodecKind::Audio)
-            .map_err(step("register Opus"))?;
+        media.register_codec(opus(payload_type), RtpCodecKind::Audio).map_err(step("register Opus"))?;
         let mut engine = SettingEngineBuilder::new()
             // There is nothing better than a relayed candidate to wait for.
             .with_relay_acceptance_min_wait(Some(Duration::ZERO))
@@ -433,15 +401,8 @@ impl Connection {
 
         let (events_in, events) = mpsc::channel(EVENT_CAPACITY);
         let (connected_in, connected) = watch::channel(false);
-        let handler = Handler {
-            events: events_in.clone(),
-            heard: heard.clone(),
-            connected: connected_in,
-        };
-        let local = SocketAddr::new(
-            local_address_towards(settings.relay).ok_or(PeerError::Step("find a way out"))?,
-            0,
-        );
+        let handler = Handler { events: events_in.clone(), heard: heard.clone(), connected: connected_in };
+        let local = SocketAddr::new(local_address_towards(settings.relay).ok_or(PeerError::Step("find a way out"))?, 0);
         let peer: Arc<dyn PeerConnection> = Arc::new(
             PeerConnectionBuilder::new()
                 .with_configuration(configuration)
@@ -457,37 +418,21 @@ impl Connection {
 
         let ssrc = getrandom::u32().map_err(|_| PeerError::Step("find a random number"))?;
         let track = Arc::new(TrackLocalStaticRTP::new(audio_track(ssrc)));
-        peer.add_track(track.clone())
-            .await
-            .map_err(step("add a track"))?;
+        peer.add_track(track.clone()).await.map_err(step("add a track"))?;
         let channel = peer
             .create_data_channel(
                 "sotto",
-                Some(RTCDataChannelInit {
-                    negotiated: Some(0),
-                    ..RTCDataChannelInit::default()
-                }),
+                Some(RTCDataChannelInit { negotiated: Some(0), ..RTCDataChannelInit::default() }),
             )
             .await
             .map_err(step("add a data channel"))?;
 
-        let voice = Voice {
-            track: track.clone(),
-            packets: settings.voice.clone(),
-            payload_type,
-            ssrc,
-        };
+        let voice = Voice { track: track.clone(), packets: settings.voice.clone(), payload_type, ssrc };
         let tasks = vec![
             tokio::spawn(voice.speak(connected)).abort_handle(),
             tokio::spawn(listen_for_bye(channel.clone(), events_in)).abort_handle(),
         ];
-        Ok(Self {
-            peer: Some(peer),
-            channel,
-            track,
-            events,
-            tasks,
-        })
+        Ok(Self { peer: Some(peer), channel, track, events, tasks })
     }
 
     fn peer(&self) -> Result<&Arc<dyn PeerConnection>, PeerError> {
@@ -499,35 +444,22 @@ impl Connection {
         let step = |what| move |_| PeerError::Step(what);
         let peer = self.peer()?;
         let local = match offer {
-            None => peer
-                .create_offer(None)
-                .await
-                .map_err(step("make an offer"))?,
+            None => peer.create_offer(None).await.map_err(step("make an offer"))?,
             Some(offer) => {
-                let offer = RTCSessionDescription::offer(description::remote(offer))
-                    .map_err(step("read the offer"))?;
-                peer.set_remote_description(offer)
-                    .await
-                    .map_err(step("take the offer"))?;
-                peer.create_answer(None)
-                    .await
-                    .map_err(step("make an answer"))?
+                let offer = RTCSessionDescription::offer(description::remote(offer)).map_err(step("read the offer"))?;
+                peer.set_remote_description(offer).await.map_err(step("take the offer"))?;
+                peer.create_answer(None).await.map_err(step("make an answer"))?
             }
         };
         let own = description::extract(&local.sdp)?;
-        peer.set_local_description(local)
-            .await
-            .map_err(step("keep its own description"))?;
+        peer.set_local_description(local).await.map_err(step("keep its own description"))?;
         Ok(own)
     }
 
     async fn accept(&self, answer: &Description) -> Result<(), PeerError> {
         let answer = RTCSessionDescription::answer(description::remote(answer))
             .map_err(|_| PeerError::Step("read the answer"))?;
-        self.peer()?
-            .set_remote_description(answer)
-            .await
-            .map_err(|_| PeerError::Step("take the answer"))
+        self.peer()?.set_remote_description(answer).await.map_err(|_| PeerError::Step("take the answer"))
     }
 
     async fn add_candidate(&self, relayed_address: IpAddr, port: u16) -> Result<(), PeerError> {
@@ -543,10 +475,7 @@ impl Connection {
     }
 
     async fn restart(&self) -> Result<(), PeerError> {
-        self.peer()?
-            .restart_ice()
-            .await
-            .map_err(|_| PeerError::Step("restart ICE"))
+        self.peer()?.restart_ice().await.map_err(|_| PeerError::Step("restart ICE"))
     }
 
     async fn bye(&self) {
@@ -715,9 +644,7 @@ async fn flush(track: &TrackLocalStaticRTP) {
 
 /// The payload type of a call: the offer's, and ours where we make the offer.
 fn payload_type(offer: Option<&Description>) -> u8 {
-    offer
-        .map(|offer| &offer.payload_type)
-        .map_or(OFFERED_PAYLOAD_TYPE, |value| *PayloadType::get(value))
+    offer.map(|offer| &offer.payload_type).map_or(OFFERED_PAYLOAD_TYPE, |value| *PayloadType::get(value))
 }
 
 fn opus(payload_type: u8) -> RTCRtpCodecParameters {
@@ -740,10 +667,7 @@ fn audio_track(ssrc: u32) -> MediaStreamTrack {
         "voice".to_owned(),
         RtpCodecKind::Audio,
         vec![RTCRtpEncodingParameters {
-            rtp_coding_parameters: RTCRtpCodingParameters {
-                ssrc: Some(ssrc),
-                ..RTCRtpCodingParameters::default()
-            },
+            rtp_coding_parameters: RTCRtpCodingParameters { ssrc: Some(ssrc), ..RTCRtpCodingParameters::default() },
             codec: opus(OFFERED_PAYLOAD_TYPE).rtp_codec,
             ..RTCRtpEncodingParameters::default()
         }],

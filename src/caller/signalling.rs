@@ -112,15 +112,9 @@ impl Signalling {
     /// [`SignallingError::Url`], [`Origin`](SignallingError::Origin),
     /// [`Unreachable`](SignallingError::Unreachable), [`Refused`](SignallingError::Refused), or
     /// [`Timeout`](SignallingError::Timeout) after five seconds.
-    pub async fn connect(
-        url: &str,
-        origin: Option<&str>,
-        tap: Option<Tap>,
-    ) -> Result<Self, SignallingError> {
+    pub async fn connect(url: &str, origin: Option<&str>, tap: Option<Tap>) -> Result<Self, SignallingError> {
         let (host, port, url) = parse(url)?;
-        let mut request = url
-            .into_client_request()
-            .map_err(|_| SignallingError::Url)?;
+        let mut request = url.into_client_request().map_err(|_| SignallingError::Url)?;
         if let Some(origin) = origin {
             let origin = HeaderValue::from_str(origin).map_err(|_| SignallingError::Origin)?;
             request.headers_mut().insert(ORIGIN, origin);
@@ -136,24 +130,12 @@ impl Signalling {
                 .await
                 .map_err(|error| SignallingError::Unreachable(error.kind()))?;
             // A frame is a whole thought: waiting for more of them (RFC 896) only delays the call.
-            stream
-                .set_nodelay(true)
-                .map_err(|error| SignallingError::Unreachable(error.kind()))?;
-            let server = stream
-                .peer_addr()
-                .map_err(|error| SignallingError::Unreachable(error.kind()))?;
-            let (socket, _) = client_async_with_config(request, stream, Some(config))
-                .await
-                .map_err(lost)?;
-            Ok(Self {
-                socket,
-                server,
-                tap,
-            })
+            stream.set_nodelay(true).map_err(|error| SignallingError::Unreachable(error.kind()))?;
+            let server = stream.peer_addr().map_err(|error| SignallingError::Unreachable(error.kind()))?;
+            let (socket, _) = client_async_with_config(request, stream, Some(config)).await.map_err(lost)?;
+            Ok(Self { socket, server, tap })
         };
-        timeout(CONNECT_DEADLINE, open)
-            .await
-            .map_err(|_| SignallingError::Timeout("handshake"))?
+        timeout(CONNECT_DEADLINE, open).await.map_err(|_| SignallingError::Timeout("handshake"))?
     }
 
     /// The address this socket is connected to, which is where the relay is unless the server names another.
@@ -223,15 +205,9 @@ impl Signalling {
     ///
     /// As [`send`](Self::send) and [`next`](Self::next); [`Protocol`](SignallingError::Protocol) for any
     /// other answer, [`Timeout`](SignallingError::Timeout) for none within five seconds.
-    pub async fn hello(
-        &mut self,
-        resume: Option<ResumeToken>,
-    ) -> Result<ResumeToken, SignallingError> {
+    pub async fn hello(&mut self, resume: Option<ResumeToken>) -> Result<ResumeToken, SignallingError> {
         self.send(&ClientMessage::Hello { resume }).await?;
-        match timeout(FRAME_DEADLINE, self.next())
-            .await
-            .map_err(|_| SignallingError::Timeout("welcome"))??
-        {
+        match timeout(FRAME_DEADLINE, self.next()).await.map_err(|_| SignallingError::Timeout("welcome"))?? {
             ServerMessage::Welcome { resume, .. } => Ok(resume),
             _ => Err(SignallingError::Protocol),
         }
@@ -262,11 +238,7 @@ fn parse(url: &str) -> Result<(String, u16, Uri), SignallingError> {
         path => path,
     };
     let request = format!("ws://{}{path}", authority.as_str());
-    Ok((
-        host.trim_matches(['[', ']']).to_owned(),
-        port,
-        request.parse().map_err(|_| SignallingError::Url)?,
-    ))
+    Ok((host.trim_matches(['[', ']']).to_owned(), port, request.parse().map_err(|_| SignallingError::Url)?))
 }
 
 /// What a socket's error means to somebody who only wants to know whether to try again.
