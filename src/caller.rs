@@ -60,9 +60,6 @@ const CONNECT_DEADLINE: Duration = Duration::from_secs(15);
 /// How long one step of a call may take. None waits for the partner: what takes this long hangs.
 const STEP_DEADLINE: Duration = Duration::from_secs(5);
 
-/// TURN's own port (RFC 8656 §17), where the operator names a relay without one.
-const TURN_PORT: u16 = 3478;
-
 /// How a caller comes and what it says.
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -579,7 +576,7 @@ async fn relay_address(server: SocketAddr, relay: &Relay) -> Result<SocketAddr, 
     let Some(host) = &relay.host else {
         return Ok(server);
     };
-    let (host, port) = host_and_port(host);
+    let (host, port) = host_and_port(host, server.port());
     let found =
         timeout(JOIN_DEADLINE, lookup_host((host, port))).await.map_err(|_| Error::Relay)?.map_err(|_| Error::Relay)?;
     // The family that has led to the server will lead to the relay, if there is a choice.
@@ -588,14 +585,13 @@ async fn relay_address(server: SocketAddr, relay: &Relay) -> Result<SocketAddr, 
     found.first().copied().ok_or(Error::Relay)
 }
 
-/// Splits `host`, `host:port`, `[v6]` or `[v6]:port`.
-fn host_and_port(host: &str) -> (&str, u16) {
+/// Splits `host`, `host:port`, `[v6]` or `[v6]:port`; without a port it is the server's own, as for the page.
+fn host_and_port(host: &str, own: u16) -> (&str, u16) {
     let (name, port) = match host.rsplit_once(':') {
         Some((name, port)) if !port.ends_with(']') => (name, port.parse().ok()),
         _ => (host, None),
     };
-    let name = name.trim_start_matches('[').trim_end_matches(']');
-    (name, port.unwrap_or(TURN_PORT))
+    (name.trim_start_matches('[').trim_end_matches(']'), port.unwrap_or(own))
 }
 
 #[cfg(test)]
@@ -603,11 +599,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_relay_host_has_turns_own_port_unless_it_names_one() {
-        assert_eq!(host_and_port("relay.example.org"), ("relay.example.org", 3478));
-        assert_eq!(host_and_port("relay.example.org:443"), ("relay.example.org", 443));
-        assert_eq!(host_and_port("[2001:db8::1]"), ("2001:db8::1", 3478));
-        assert_eq!(host_and_port("[2001:db8::1]:443"), ("2001:db8::1", 443));
+    fn a_relay_host_has_the_servers_port_unless_it_names_one() {
+        for (host, name, port) in [
+            ("relay.example.org", "relay.example.org", 8080),
+            ("relay.example.org:443", "relay.example.org", 443),
+            ("[2001:db8::1]", "2001:db8::1", 8080),
+            ("[2001:db8::1]:443", "2001:db8::1", 443),
+        ] {
+            assert_eq!(host_and_port(host, 8080), (name, port));
+        }
     }
 
     #[tokio::test]

@@ -114,21 +114,32 @@ impl Server {
             let house = Arc::clone(&house);
             async move { house.matchmaker.run().await }
         });
-        let stopping = Arc::clone(&house);
-        let mut stopped = house.closing.subscribe();
-        let serving = axum::serve(listener, web::router(house)).with_graceful_shutdown(async move {
-            shutdown.await;
-            info!("closing");
-            stopping.closing.send_replace(true);
+        let closing = house.closing.clone();
+        let serving = axum::serve(listener, web::router(house)).with_graceful_shutdown({
+            let closing = closing.clone();
+            async move {
+                shutdown.await;
+                info!("closing");
+                closing.send_replace(true);
+            }
         });
-        let overdue = async move {
-            // Never an error: the sender lives as long as the router.
-            let _ = stopped.wait_for(|closing| *closing).await;
-            tokio::time::sleep(CLOSE_WITHIN).await;
+        let overdue = {
+            let mut closing = closing.subscribe();
+            async move {
+                // An error would mean that nobody serves any more, which is as good.
+                let _ = closing.wait_for(|closing| *closing).await;
+                drop(closing);
+                tokio::time::sleep(CLOSE_WITHIN).await;
+            }
         };
         let served = tokio::select! {
-            served = async { serving.await } => served,
-            () = overdue => Ok(()),
+            served = async {
+                serving.await?;
+                // Every visitor's task holds a receiver until it has told its page.
+                closing.closed().await;
+                Ok(())
+            } => served,
+            () = overdue => Ok::<_, std::io::Error>(()),
         };
         matching.abort();
         relay.stop();

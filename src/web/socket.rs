@@ -166,11 +166,13 @@ impl Pump {
         let pulse = self.socket.is_some().then(|| self.pulse.deadline());
         let deadline = self.line.visitor.deadline().into_iter().chain(pulse).min();
         let event = tokio::select! {
-            received = receive(&mut self.socket) => Event::Received(received),
+            // First, so that a partner whose socket has closed already is not news.
+            biased;
+            () = closed(&mut self.line.closing) => Event::Closing,
             mail = self.line.inbox.next() => Event::Mail(mail),
             socket = self.knocks.recv() => Event::Knock(socket),
             () = until(deadline) => Event::Time,
-            () = closed(&mut self.line.closing) => Event::Closing,
+            received = receive(&mut self.socket) => Event::Received(received),
         };
         match event {
             Event::Received(received) => self.received(received).await,
@@ -288,6 +290,7 @@ impl Pump {
     /// The socket is gone without a word. A call waits for its visitor to come back with another.
     fn away(&mut self) -> Next {
         self.socket = None;
+        debug!(visitor = self.line.id.0, "away: the socket is lost");
         self.line.apply(Input::Away);
         self.wait()
     }

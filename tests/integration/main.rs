@@ -1,4 +1,8 @@
-//! Everything that runs against the real server, in one binary for link time.
+//! Everything that needs the real server: it runs as its own process, on a port of its own, and is spoken to as
+//! visitors do. One binary, for link time.
 
 mod caller;
+mod server;
+mod signalling;
 mod voice;
+mod wire;

@@ -1,0 +1,235 @@
+// @ts-check
+/**
+ * One call's peer connection, from the match to the end; never used again, so that its certificate and names
+ * are not either. What is done to it is done in order, one thing after the other.
+ */
+
+import { candidate, compose, extract, iceServer, relayedPort } from './description.js';
+
+/** @typedef {import('./protocol.js').Description} Description */
+/** @typedef {import('./protocol.js').PartnerFrame} PartnerFrame */
+
+/**
+ * @typedef {object} Handlers
+ * @property {(description: Description) => void} onDescribed this side's description, once
+ * @property {(credentials: { ufrag: string, pwd: string }) => void} onRenewed this side's after an ICE restart
+ * @property {(port: number) => void} onGathered one of this side's candidates
+ * @property {(stream: MediaStream) => void} onStream the partner's voice
+ * @property {() => void} onConnected the line is up, for the first time or again
+ * @property {() => void} onWeak nothing has come for a moment
+ * @property {() => void} onFailed the line is down for good, unless it is made anew
+ * @property {() => void} onBye the partner has left
+ */
+
+/** The whole of a farewell on the data channel. */
+const BYE = 'bye';
+
+/** More candidates than a browser makes. */
+const MAX_EARLY = 16;
+
+/** For the farewell to get out of the door before it closes. */
+const BYE_MS = 200;
+
+export class Call {
+  #handlers;
+  #offerer;
+  #pc;
+  #channel;
+  #track;
+  /** @type {Promise<void>} */
+  #queue = Promise.resolve();
+  /** @type {RTCRtpSender | null} */
+  #sender = null;
+  /** @type {Description | null} the partner's, as it is in force */
+  #partner = null;
+  #version = 1;
+  #candidates = 0;
+  /** @type {number[]} ports that came before the description they belong to */
+  #early = [];
+  /** @type {number[] | null} own ports that wait until the description they belong to is out */
+  #unsent = [];
+  #closed = false;
+
+  /**
+   * @param {import('./protocol.js').Matched} match
+   * @param {MediaStreamTrack | null} track the microphone's
+   * @param {Location} page where the page was loaded from, and the relay is
+   * @param {Handlers} handlers
+   */
+  constructor({ offerer, relay }, track, page, handlers) {
+    this.#handlers = handlers;
+    this.#offerer = offerer;
+    this.#track = track;
+    const pc = new RTCPeerConnection({
+      iceServers: [iceServer(relay, page)],
+      iceTransportPolicy: 'relay',
+      bundlePolicy: 'max-bundle',
+    });
+    this.#pc = pc;
+    if (offerer) this.#offerAudio();
+    this.#channel = pc.createDataChannel('', { negotiated: true, id: 0 });
+    this.#channel.onmessage = ({ data }) => {
+      if (data === BYE) handlers.onBye();
+    };
+    pc.onicecandidate = ({ candidate: gathered }) => {
+      const port = gathered && relayedPort(gathered);
+      if (!port) return;
+      if (this.#unsent) this.#unsent.push(port);
+      else handlers.onGathered(port);
+    };
+    // The template names no stream, so the track comes without one.
+    pc.ontrack = ({ track: voice }) => handlers.onStream(new MediaStream([voice]));
+    pc.onconnectionstatechange = () => {
+      if (pc.connectionState === 'connected') handlers.onConnected();
+      if (pc.connectionState === 'disconnected') handlers.onWeak();
+      if (pc.connectionState === 'failed') handlers.onFailed();
+    };
+    if (offerer) this.#do(() => this.#describe());
+  }
+
+  /** What came from the partner's page. @param {PartnerFrame} frame */
+  receive(frame) {
+    this.#do(() => {
+      switch (frame.type) {
+        case 'describe':
+          return this.#partner ? undefined : this.#meet(frame.description);
+        case 'restart':
+          return this.#partner ? this.#meetAgain(this.#partner, frame) : undefined;
+        case 'candidate':
+          return this.#add(frame.port);
+      }
+    });
+  }
+
+  /** An ICE restart (RFC 8839 §4.4.1.1). Only the offerer may begin one. */
+  restart() {
+    if (!this.#offerer) return;
+    this.#do(async () => {
+      // Before the first answer there is nothing to restart.
+      if (!this.#partner) return;
+      this.#unsent = [];
+      await this.#pc.setLocalDescription(await this.#pc.createOffer({ iceRestart: true }));
+      this.#tellRenewed();
+    });
+  }
+
+  /** @param {MediaStreamTrack} track */
+  replaceTrack(track) {
+    this.#track = track;
+    this.#do(() => this.#sender?.replaceTrack(track));
+  }
+
+  /**
+   * Ends it. A farewell tells "left" from "line lost" on the other side, even when the server is gone.
+   * @param {boolean} bye
+   */
+  close(bye) {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#pc.onicecandidate = this.#pc.ontrack = this.#pc.onconnectionstatechange = this.#channel.onmessage = null;
+    if (bye && this.#channel.readyState === 'open') {
+      this.#channel.send(BYE);
+      setTimeout(() => this.#pc.close(), BYE_MS);
+    } else {
+      this.#pc.close();
+    }
+  }
+
+  #offerAudio() {
+    const transceiver = this.#pc.addTransceiver(this.#track ?? 'audio', { direction: 'sendrecv' });
+    this.#sender = transceiver.sender;
+    const opus = RTCRtpReceiver.getCapabilities('audio')?.codecs.filter(({ mimeType }) => /^audio\/opus$/i.test(mimeType));
+    if (opus?.length) transceiver.setCodecPreferences(opus);
+  }
+
+  /** Makes the local description and tells the partner's page what it cannot know of it. */
+  async #describe() {
+    await this.#pc.setLocalDescription();
+    if (this.#closed) return;
+    this.#handlers.onDescribed(this.#local());
+    this.#flush();
+  }
+
+  /** The partner's description is here. @param {Description} description */
+  async #meet(description) {
+    this.#partner = description;
+    await this.#applyPartner(description);
+    if (this.#offerer) return;
+    // The transceiver that the offer made: one of our own would leave this side receiving only.
+    const [transceiver] = this.#pc.getTransceivers();
+    if (transceiver) {
+      transceiver.direction = 'sendrecv';
+      this.#sender = transceiver.sender;
+      if (this.#track) await this.#sender.replaceTrack(this.#track);
+    }
+    await this.#describe();
+  }
+
+  /**
+   * The partner has new ICE credentials. The fingerprint stays what it was.
+   * @param {Description} partner
+   * @param {{ ufrag: string, pwd: string }} credentials
+   */
+  async #meetAgain(partner, { ufrag, pwd }) {
+    if (this.#offerer && this.#pc.signalingState !== 'have-local-offer') {
+      // An answer to an offer that a later one had replaced was taken for the answer to the later one.
+      return this.restart();
+    }
+    this.#partner = { ...partner, ufrag, pwd };
+    this.#candidates = 0;
+    if (!this.#offerer) this.#unsent = [];
+    await this.#applyPartner(this.#partner);
+    if (this.#offerer) return;
+    await this.#pc.setLocalDescription();
+    this.#tellRenewed();
+  }
+
+  #tellRenewed() {
+    if (this.#closed) return;
+    const { ufrag, pwd } = this.#local();
+    this.#handlers.onRenewed({ ufrag, pwd });
+    this.#flush();
+  }
+
+  /** @param {Description} description */
+  async #applyPartner(description) {
+    await this.#pc.setRemoteDescription({
+      type: this.#offerer ? 'answer' : 'offer',
+      sdp: compose(description, this.#version++),
+    });
+    const early = this.#early;
+    this.#early = [];
+    for (const port of early) await this.#add(port);
+  }
+
+  /** @param {number} port */
+  async #add(port) {
+    if (!this.#partner) {
+      if (this.#early.length < MAX_EARLY) this.#early.push(port);
+      return;
+    }
+    // One that does not fit (of an ICE generation that is over) is no loss.
+    await this.#pc.addIceCandidate(candidate(port, this.#partner.ufrag, this.#candidates++)).catch(() => {});
+  }
+
+  #flush() {
+    const unsent = this.#unsent ?? [];
+    this.#unsent = null;
+    unsent.forEach((port) => this.#handlers.onGathered(port));
+  }
+
+  #local() {
+    return extract(this.#pc.localDescription?.sdp ?? '');
+  }
+
+  /** @param {() => Promise<unknown> | unknown} step */
+  #do(step) {
+    this.#queue = this.#queue.then(async () => {
+      if (!this.#closed) await step();
+    }).catch((error) => {
+      if (this.#closed) return;
+      console.warn('call:', error);
+      this.#handlers.onFailed();
+    });
+  }
+}

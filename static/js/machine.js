@@ -1,0 +1,495 @@
+// @ts-check
+/**
+ * What happens next: the one place that decides. A pure reducer; the effects it returns are carried out by
+ * `main.js`, and the state it returns is drawn by `view.js`.
+ *
+ * ```text
+ * landing ─start─▶ asking ─granted─▶ waiting ─matched─▶ connecting ─connected─▶ talking ◀─▶ rejoining
+ *    ▲               │                │  ▲  └─(hidden)─▶ offered ─accept─┘          │           │
+ *    └──stop── mic-problem         offline                                          ▼           ▼
+ *                                                                     resting ◀── ended ──again──▶ asking
+ * ```
+ *
+ * The socket, the microphone and the call live beside the states: losing the socket never ends a call, and
+ * one event can come in any state. A pair that is not in the table changes nothing.
+ */
+
+/** @typedef {import('./protocol.js').ClientFrame} ClientFrame */
+/** @typedef {import('./protocol.js').ServerFrame} ServerFrame */
+/** @typedef {import('./protocol.js').PartnerFrame} PartnerFrame */
+/** @typedef {import('./protocol.js').Matched} Matched */
+/** @typedef {import('./protocol.js').Description} Description */
+
+/**
+ * @typedef {'landing' | 'asking' | 'mic-problem' | 'waiting' | 'offered' | 'connecting' | 'talking'
+ *   | 'rejoining' | 'ended' | 'resting' | 'offline'} Name
+ * @typedef {'dismissed' | 'site' | 'system' | 'none' | 'busy' | 'ignored' | 'unsupported'} MicProblem
+ * @typedef {'self' | 'left' | 'lost' | 'missed'} Ending
+ * @typedef {{ languages: string[], role: import('./protocol.js').Role }} Wishes
+ * @typedef {'prompt' | 'quiet' | 'unreachable' | 'offer' | 'connecting' | 'weak' | 'rejoining' | 'restart'} Timer
+ */
+
+/**
+ * @typedef {object} State
+ * @property {Name} name what the page shows
+ * @property {Wishes} wishes
+ * @property {boolean} up whether the server has welcomed this socket
+ * @property {boolean} hidden whether the tab is out of sight
+ * @property {boolean} long whether the wait has been long
+ * @property {boolean} closing whether the server said that it is about to stop
+ * @property {'waiting' | 'ended'} back where `offline` goes on when the server is back
+ * @property {MicProblem | null} problem
+ * @property {Matched | null} match the call, from the match until its end
+ * @property {PartnerFrame[]} held what the partner sent before this side said hello
+ * @property {boolean} described whether this side's description is out
+ * @property {boolean} answered whether the partner's description is here
+ * @property {boolean} muted
+ * @property {Ending | null} ending
+ */
+
+/**
+ * @typedef {{ type: 'start', wishes: Wishes }
+ *   | { type: 'retry' | 'stop' | 'accept' | 'decline' | 'mute' | 'end' | 'again' | 'rest' | 'vanish' }
+ *   | { type: 'granted' | 'devices' | 'doubt' }
+ *   | { type: 'refused', problem: MicProblem }
+ *   | { type: 'frame', frame: ServerFrame }
+ *   | { type: 'down' }
+ *   | { type: 'described', description: Description }
+ *   | { type: 'gathered', port: number }
+ *   | { type: 'renewed', ufrag: string, pwd: string }
+ *   | { type: 'connected' | 'weak' | 'failed' | 'bye' }
+ *   | { type: 'hidden' | 'visible' | 'online' | 'pagehide' }
+ *   | { type: 'timeout', timer: Timer }} Event
+ *   From the visitor; the microphone; the socket; the call; the browser; the clock.
+ *
+ * @typedef {{ do: 'unlock' | 'ask' | 'release' | 'check' | 'connect' | 'hurry' | 'renew' | 'disconnect'
+ *     | 'restart' | 'summon' | 'dismiss' | 'vanish' | 'stopTimers' }
+ *   | { do: 'send', frame: ClientFrame }
+ *   | { do: 'begin', match: Matched }
+ *   | { do: 'pass', frame: PartnerFrame }
+ *   | { do: 'hangUp', bye: boolean }
+ *   | { do: 'mute', on: boolean }
+ *   | { do: 'wake', on: boolean }
+ *   | { do: 'say', word: 'waiting.long' | 'muted' | 'unmuted' }
+ *   | { do: 'startTimer', timer: Timer, ms: number }
+ *   | { do: 'stopTimer', timer: Timer }} Effect
+ *
+ * @typedef {{ state: State, effects: Effect[] }} Step
+ * @typedef {Event['type']} EventType
+ */
+
+/** @type {readonly Name[]} */
+export const NAMES = ['landing', 'asking', 'mic-problem', 'waiting', 'offered', 'connecting', 'talking', 'rejoining', 'ended', 'resting', 'offline'];
+
+/** How long things may take, in milliseconds. A call is never ended by one of these while its line is up. */
+export const MS = {
+  /** By then somebody who saw the browser's question has answered it. */
+  prompt: 10_000,
+  /** By then it is fair to say that it is quiet. */
+  quiet: 60_000,
+  /** A lost socket is usually back within this; the page stays still for it. */
+  unreachable: 2_000,
+  /** To come back to the tab. Under the 25 s that the server waits for a description. */
+  offer: 20_000,
+  /** Both descriptions are known; a line that works is up within a second, a bad one within ten. */
+  connecting: 15_000,
+  /** For a server that never says how the match ended: more than its own 25 s and our 15 s. */
+  connectingAtMost: 45_000,
+  /** Shorter gaps heal by themselves. */
+  weak: 2_500,
+  /** To walk through a tunnel or from one network into another. */
+  rejoining: 30_000,
+  /** One restart is given this long before the next. */
+  restart: 6_000,
+};
+
+/** More than a partner can have sent while this side was away from the tab. */
+const MAX_HELD = 64;
+
+/** @type {State} */
+export const INITIAL = {
+  name: 'landing',
+  wishes: { languages: ['en'], role: 'either' },
+  up: false,
+  hidden: false,
+  long: false,
+  closing: false,
+  back: 'waiting',
+  problem: null,
+  match: null,
+  held: [],
+  described: false,
+  answered: false,
+  muted: false,
+  ending: null,
+};
+
+/** @type {(timer: Timer, ms: number) => Effect} */
+const startTimer = (timer, ms) => ({ do: 'startTimer', timer, ms });
+/** @type {(frame: ClientFrame) => Effect} */
+const send = (frame) => ({ do: 'send', frame });
+/** @type {Effect} */
+const LEAVE = send({ type: 'leave' });
+
+/**
+ * The same state, something done.
+ * @param {State} state
+ * @param {Partial<State>} changes
+ * @param {Effect[]} effects
+ * @returns {Step}
+ */
+const stay = (state, changes = {}, ...effects) => ({ state: { ...state, ...changes }, effects });
+
+/**
+ * Another state. Timers belong to the state that started them.
+ * @param {State} state
+ * @param {Name} name
+ * @param {Partial<State>} changes
+ * @param {Effect[]} effects
+ * @returns {Step}
+ */
+const go = (state, name, changes, ...effects) => ({
+  state: { ...state, ...changes, name },
+  effects: [{ do: 'stopTimers' }, ...effects],
+});
+
+/** Nothing of a call is left. */
+/** @satisfies {Partial<State>} */
+const NO_CALL = { match: null, held: [], described: false, answered: false, muted: false };
+
+/**
+ * Asks the browser for the microphone, with the socket opening at the same time.
+ * @param {State} state
+ * @param {Wishes} wishes
+ */
+const ask = (state, wishes = state.wishes) =>
+  go(state, 'asking', { wishes, problem: null, ending: null },
+    { do: 'unlock' }, { do: 'connect' }, { do: 'ask' }, startTimer('prompt', MS.prompt));
+
+/**
+ * Waits for a match; joins now, or as soon as the server says welcome. `queued` where the server has put this
+ * visitor back by itself.
+ * @param {State} state
+ * @param {Effect[]} effects
+ * @param {boolean} queued
+ */
+const wait = (state, effects = [], queued = false) =>
+  go(state, 'waiting', { ...NO_CALL, long: false, closing: false, problem: null },
+    ...effects,
+    ...(queued ? [] : state.up ? [join(state)] : [startTimer('unreachable', MS.unreachable)]),
+    startTimer('quiet', MS.quiet));
+
+/** @param {State} state */
+const join = (state) => send({ type: 'join', ...state.wishes, avoid_recent: true });
+
+/**
+ * Back to the first page, with microphone and socket closed.
+ * @param {State} state
+ */
+const toLanding = (state) =>
+  go(state, 'landing', { ...NO_CALL, up: false, closing: false, problem: null, ending: null },
+    { do: 'dismiss' }, { do: 'release' }, LEAVE, { do: 'disconnect' });
+
+/** @param {State} state */
+const toOffline = (state) => go(state, 'offline', { back: state.name === 'ended' ? 'ended' : 'waiting' });
+
+/**
+ * @param {State} state
+ * @param {Matched} match
+ */
+const begin = (state, match) =>
+  go(state, 'connecting', { match, held: [], answered: state.held.some((frame) => frame.type === 'describe') },
+    { do: 'begin', match },
+    ...state.held.map((frame) => /** @type {Effect} */ ({ do: 'pass', frame })),
+    startTimer('connecting', MS.connectingAtMost));
+
+/**
+ * A call has ended. The microphone is let go at once, so that the browser's own sign of it goes out.
+ * @param {State} state
+ * @param {Ending} ending
+ * @param {{ leave: boolean, bye: boolean }} say to the server, and to the partner's page
+ */
+const end = (state, ending, { leave, bye }) =>
+  go(state, 'ended', { ...NO_CALL, ending },
+    { do: 'dismiss' }, { do: 'release' }, ...(leave ? [LEAVE] : []), { do: 'hangUp', bye }, { do: 'wake', on: false });
+
+/**
+ * The pages are describing themselves to each other; once both have, the line has 15 seconds.
+ * @param {State} state
+ * @param {Partial<State>} changes
+ * @param {Effect} effect
+ */
+const describing = (state, changes, effect) => {
+  const step = stay(state, changes, effect);
+  const complete = step.state.described && step.state.answered;
+  return complete && !(state.described && state.answered)
+    ? stay(state, changes, effect, startTimer('connecting', MS.connecting))
+    : step;
+};
+
+/**
+ * The line is thin: the offerer tries anew, the answerer waits for that.
+ * @param {State} state
+ */
+const rejoin = (state) => go(state, 'rejoining', {}, ...restart(state), startTimer('rejoining', MS.rejoining));
+
+/**
+ * @param {State} state
+ * @returns {Effect[]}
+ */
+const restart = (state) => (state.match?.offerer ? [{ do: 'restart' }, startTimer('restart', MS.restart)] : []);
+
+/**
+ * @param {State} state
+ * @returns {Step}
+ */
+const toggleMute = (state) =>
+  state.muted
+    ? stay(state, { muted: false }, { do: 'mute', on: false }, { do: 'check' }, { do: 'say', word: 'unmuted' })
+    : stay(state, { muted: true }, { do: 'mute', on: true }, { do: 'say', word: 'muted' });
+
+/**
+ * @template {EventType} T
+ * @typedef {Extract<Event, { type: T }>} Of
+ */
+
+/** @typedef {{ [T in EventType]?: (state: State, event: Of<T>) => Step }} Row */
+/** @typedef {{ [T in ServerFrame['type']]?: (state: State, frame: Extract<ServerFrame, { type: T }>) => Step }} FrameRow */
+
+/** The server stops, and there is no call to keep; the microphone is here or not needed. */
+/** @satisfies {FrameRow} */
+const CLOSES = { closing: (state) => toOffline({ ...state, closing: true }) };
+
+/**
+ * Frames while the page belongs to a match, for every state that does.
+ * @satisfies {FrameRow}
+ */
+const IN_CALL = {
+  candidate: (state, frame) => stay(state, {}, { do: 'pass', frame }),
+  restart: (state, frame) => stay(state, {}, { do: 'pass', frame }),
+  ended: (state, { why }) =>
+    why === 'vanished'
+      ? wait(state, [{ do: 'hangUp', bye: false }, { do: 'wake', on: false }], true)
+      : end(state, why, { leave: false, bye: false }),
+};
+
+/** @type {(state: State, frame: PartnerFrame) => Step} */
+const hold = (state, frame) =>
+  stay(state, { held: state.held.length < MAX_HELD ? [...state.held, frame] : state.held });
+
+/** @type {Record<Name, FrameRow>} */
+const FRAMES = {
+  landing: {},
+  asking: {},
+  'mic-problem': {},
+  waiting: {
+    ...CLOSES,
+    welcome: (state) => stay(state, {}, { do: 'stopTimer', timer: 'unreachable' }, join(state)),
+    matched: (state, match) =>
+      state.hidden
+        ? go(state, 'offered', { match }, { do: 'summon' }, startTimer('offer', MS.offer))
+        : begin(state, match),
+  },
+  offered: {
+    describe: hold,
+    candidate: hold,
+    restart: hold,
+    welcome: (state, { call }) => (call === state.match?.call ? stay(state) : wait(state, [{ do: 'dismiss' }])),
+    ended: (state, { why }) =>
+      why === 'vanished'
+        ? wait(state, [{ do: 'dismiss' }], true)
+        : end(state, 'missed', { leave: false, bye: false }),
+  },
+  connecting: {
+    ...IN_CALL,
+    describe: (state, frame) => describing(state, { answered: true }, { do: 'pass', frame }),
+    welcome: (state, { call }) =>
+      call === state.match?.call ? stay(state) : wait(state, [{ do: 'hangUp', bye: false }]),
+  },
+  talking: IN_CALL,
+  rejoining: IN_CALL,
+  ended: CLOSES,
+  resting: {},
+  offline: {
+    welcome: (state) =>
+      state.back === 'ended' ? go(state, 'ended', { closing: false }) : wait(state),
+    closing: (state) => stay(state, { closing: true }),
+  },
+};
+
+/** @satisfies {Row} */
+const TO_PARTNER = {
+  gathered: (state, { port }) =>
+    stay(state, {}, ...(state.match ? [send({ type: 'candidate', call: state.match.call, port })] : [])),
+  renewed: (state, { ufrag, pwd }) =>
+    stay(state, {}, ...(state.match ? [send({ type: 'restart', call: state.match.call, ufrag, pwd })] : [])),
+};
+
+/** @satisfies {Row} */
+const CALLING = {
+  ...TO_PARTNER,
+  mute: toggleMute,
+  end: (state) => end(state, 'self', { leave: true, bye: true }),
+  bye: (state) => end(state, 'left', { leave: true, bye: false }),
+  doubt: (state) => stay(state, {}, { do: 'check' }),
+  // The microphone has gone in the middle of a call. The call goes on, and the page says what is so.
+  refused: (state) => (state.muted ? stay(state) : toggleMute(state)),
+};
+
+/** @type {Record<Name, Row>} */
+const TABLE = {
+  landing: {
+    start: (state, { wishes }) => ask(state, wishes),
+    // Granted after all, when nobody wants it any more.
+    granted: (state) => stay(state, {}, { do: 'release' }),
+  },
+  asking: {
+    granted: (state) => wait(state),
+    refused: (state, { problem }) => go(state, 'mic-problem', { problem }),
+    stop: toLanding,
+    timeout: (state) => go(state, 'mic-problem', { problem: 'ignored' }),
+  },
+  'mic-problem': {
+    retry: (state) => ask(state),
+    devices: (state) => (state.problem === 'none' ? ask(state) : stay(state)),
+    // The question was still open, and has been answered.
+    granted: (state) => wait(state),
+    refused: (state, { problem }) => go(state, 'mic-problem', { problem }),
+    stop: toLanding,
+  },
+  waiting: {
+    stop: toLanding,
+    down: (state) => stay(state, {}, startTimer('unreachable', MS.unreachable)),
+    doubt: (state) => stay(state, {}, { do: 'check' }),
+    refused: (state, { problem }) => go(state, 'mic-problem', { problem }, LEAVE),
+    timeout: (state, { timer }) =>
+      timer === 'quiet'
+        ? stay(state, { long: true }, { do: 'say', word: 'waiting.long' })
+        : toOffline(state),
+  },
+  offered: {
+    accept: (state) => {
+      const { match } = state;
+      if (!match) return wait(state);
+      const step = begin(state, match);
+      return { ...step, effects: [{ do: 'dismiss' }, ...step.effects] };
+    },
+    decline: (state) =>
+      go(state, 'resting', { ...NO_CALL, up: false }, { do: 'dismiss' }, { do: 'release' }, LEAVE, { do: 'disconnect' }),
+    timeout: (state) => end(state, 'missed', { leave: true, bye: false }),
+  },
+  connecting: {
+    ...CALLING,
+    described: (state, { description }) =>
+      state.match
+        ? describing(state, { described: true }, send({ type: 'describe', call: state.match.call, description }))
+        : stay(state),
+    connected: (state) =>
+      go(state, 'talking', {},
+        ...(state.match ? [send({ type: 'connected', call: state.match.call })] : []), { do: 'wake', on: true }),
+    failed: (state) => stay(state, {}, ...(state.described && state.answered && state.match?.offerer ? [/** @type {Effect} */ ({ do: 'restart' })] : [])),
+    timeout: (state) => end(state, 'lost', { leave: true, bye: true }),
+  },
+  talking: {
+    ...CALLING,
+    weak: (state) => stay(state, {}, startTimer('weak', MS.weak)),
+    connected: (state) => stay(state, {}, { do: 'stopTimer', timer: 'weak' }),
+    timeout: rejoin,
+    failed: rejoin,
+    online: (state) => stay(state, {}, ...(state.match?.offerer ? [/** @type {Effect} */ ({ do: 'restart' })] : [])),
+  },
+  rejoining: {
+    ...CALLING,
+    connected: (state) => go(state, 'talking', {}),
+    online: (state) => stay(state, {}, ...restart(state)),
+    timeout: (state, { timer }) =>
+      timer === 'restart' ? stay(state, {}, ...restart(state)) : end(state, 'lost', { leave: true, bye: true }),
+  },
+  ended: {
+    again: (state) => ask(state),
+    rest: (state) => go(state, 'resting', { up: false }, { do: 'disconnect' }),
+    granted: (state) => stay(state, {}, { do: 'release' }),
+  },
+  resting: {
+    again: (state) => ask(state),
+    granted: (state) => stay(state, {}, { do: 'release' }),
+  },
+  offline: {
+    retry: (state) => stay(state, {}, { do: 'hurry' }),
+    stop: toLanding,
+    doubt: (state) => stay(state, {}, { do: 'check' }),
+    refused: (state, { problem }) => go(state, 'mic-problem', { problem }),
+  },
+};
+
+/**
+ * What is true in every state, before the table is asked.
+ * @param {State} state
+ * @param {Event} event
+ * @returns {Step}
+ */
+function always(state, event) {
+  switch (event.type) {
+    case 'hidden':
+      return stay(state, { hidden: true });
+    case 'visible':
+      return stay(state, { hidden: false }, { do: 'hurry' });
+    case 'online':
+      return stay(state, {}, { do: 'renew' });
+    case 'down':
+      return stay(state, { up: false });
+    case 'frame':
+      return stay(state, event.frame.type === 'welcome' ? { up: true } : {});
+    default:
+      return stay(state);
+  }
+}
+
+/**
+ * Everything stops, microphone first. With `pagehide` there is no later in which to do it.
+ * @param {State} state
+ * @returns {Step}
+ */
+const stopEverything = (state) => {
+  const { state: landing } = toLanding(state);
+  return {
+    state: landing,
+    effects: [
+      { do: 'stopTimers' }, { do: 'release' }, { do: 'hangUp', bye: true }, LEAVE, { do: 'disconnect' },
+      { do: 'wake', on: false }, { do: 'dismiss' },
+    ],
+  };
+};
+
+/**
+ * @param {State} state
+ * @param {ServerFrame} frame
+ * @returns {Step}
+ */
+function receive(state, frame) {
+  // What names a call that is over is about nobody.
+  if ('call' in frame && frame.type !== 'matched' && frame.type !== 'welcome' && frame.call !== state.match?.call) return stay(state);
+  const handle = /** @type {((state: State, frame: ServerFrame) => Step) | undefined} */ (FRAMES[state.name][frame.type]);
+  if (handle) return handle(state, frame);
+  // A match that nobody here waits for: say so, and the other is not kept waiting.
+  return frame.type === 'matched' ? stay(state, {}, LEAVE) : stay(state);
+}
+
+/**
+ * @param {State} state
+ * @param {Event} event
+ * @returns {Step}
+ */
+export function reduce(state, event) {
+  if (event.type === 'pagehide') return stopEverything(state);
+  if (event.type === 'vanish') {
+    const step = stopEverything(state);
+    return { ...step, effects: [...step.effects, { do: 'vanish' }] };
+  }
+  const first = always(state, event);
+  const handle = /** @type {((state: State, event: Event) => Step) | undefined} */ (TABLE[state.name][event.type]);
+  const second = event.type === 'frame'
+    ? receive(first.state, event.frame)
+    : handle?.(first.state, event) ?? stay(first.state);
+  return { state: second.state, effects: [...first.effects, ...second.effects] };
+}

@@ -1,0 +1,127 @@
+// @ts-check
+/**
+ * How loud the two voices are, for the lamps. WebAudio only listens here: what is heard comes from the
+ * `<audio>` element, so that echo cancellation knows it.
+ */
+
+/** A voice lights its lamp quickly and lets it fade: milliseconds for about two thirds of the way. */
+const UP_MS = 120;
+const DOWN_MS = 400;
+
+/** From a quiet room to a raised voice, in dB of full scale. */
+const FLOOR_DB = -54;
+const TOP_DB = -18;
+
+/**
+ * From samples to 0 to 1, even in decibels as ears are.
+ * @param {ArrayLike<number>} samples
+ */
+export function loudness(samples) {
+  let sum = 0;
+  for (let index = 0; index < samples.length; index += 1) sum += (samples[index] ?? 0) ** 2;
+  const decibels = 10 * Math.log10(sum / Math.max(1, samples.length));
+  return Math.min(1, Math.max(0, (decibels - FLOOR_DB) / (TOP_DB - FLOOR_DB)));
+}
+
+/**
+ * The level a moment later.
+ * @param {number} level
+ * @param {number} target
+ * @param {number} ms
+ */
+export function follow(level, target, ms) {
+  const next = target + (level - target) * Math.exp(-ms / (target > level ? UP_MS : DOWN_MS));
+  return Math.abs(next - target) < 0.002 ? target : next;
+}
+
+/** @typedef {'me' | 'them'} Who */
+
+export class Meter {
+  #window;
+  #onLevel;
+  /** @type {AudioContext | null} */
+  #context = null;
+  /** @type {Map<Who, { source: AudioNode, analyser: AnalyserNode, samples: Float32Array<ArrayBuffer>, level: number }>} */
+  #ears = new Map();
+  #running = false;
+  #last = 0;
+
+  /**
+   * @param {Window & typeof globalThis} window
+   * @param {(who: Who, level: number) => void} onLevel
+   */
+  constructor(window, onLevel) {
+    this.#window = window;
+    this.#onLevel = onLevel;
+  }
+
+  /** Browsers let audio begin only in a press; after that it may. */
+  unlock() {
+    try {
+      this.#context ??= new this.#window.AudioContext();
+      if (this.#context.state !== 'running') this.#context.resume().catch(() => {});
+    } catch {
+      // Without WebAudio the lamps stay still; a call needs none of it.
+    }
+  }
+
+  get context() {
+    return this.#context;
+  }
+
+  /**
+   * @param {Who} who
+   * @param {MediaStream | null} stream
+   */
+  listen(who, stream) {
+    this.#ears.get(who)?.source.disconnect();
+    this.#ears.delete(who);
+    this.#onLevel(who, 0);
+    if (!stream || stream.getAudioTracks().length === 0 || !this.#context) return;
+    const source = this.#context.createMediaStreamSource(stream);
+    const analyser = this.#context.createAnalyser();
+    analyser.fftSize = 1024;
+    source.connect(analyser);
+    this.#ears.set(who, { source, analyser, samples: new Float32Array(analyser.fftSize), level: 0 });
+    if (!this.#running) this.#start();
+  }
+
+  /**
+   * Whether there is nothing at all: not a quiet room, but zeros, for as long as asked.
+   * @param {Who} who
+   * @param {number} ms
+   * @returns {Promise<boolean>}
+   */
+  async dead(who, ms) {
+    const until = this.#window.performance.now() + ms;
+    do {
+      const ear = this.#ears.get(who);
+      if (!ear || this.#context?.state !== 'running') return false;
+      ear.analyser.getFloatTimeDomainData(ear.samples);
+      if (ear.samples.some((sample) => sample !== 0)) return false;
+      await new Promise((resolve) => this.#window.setTimeout(resolve, 50));
+    } while (this.#window.performance.now() < until);
+    return true;
+  }
+
+  #start() {
+    this.#running = true;
+    this.#last = this.#window.performance.now();
+    const frame = (/** @type {number} */ now) => {
+      if (this.#ears.size === 0) {
+        this.#running = false;
+        return;
+      }
+      const ms = Math.max(0, now - this.#last);
+      this.#last = now;
+      for (const [who, ear] of this.#ears) {
+        ear.analyser.getFloatTimeDomainData(ear.samples);
+        const level = follow(ear.level, loudness(ear.samples), ms);
+        if (level !== ear.level) this.#onLevel(who, level);
+        ear.level = level;
+      }
+      this.#window.requestAnimationFrame(frame);
+    };
+    this.#window.requestAnimationFrame(frame);
+  }
+}

@@ -1,0 +1,157 @@
+// @ts-check
+/**
+ * The visitor's microphone: asked for, looked after, let go. Says what went wrong in terms a visitor can act on.
+ */
+
+/** @typedef {import('./machine.js').MicProblem} MicProblem */
+
+/**
+ * @typedef {object} Handlers
+ * @property {() => void} onGranted it is here
+ * @property {(problem: MicProblem) => void} onRefused it is not, and why
+ * @property {(track: MediaStreamTrack) => void} onTrack a live one has taken the place of a dead one
+ * @property {() => void} onDoubt something happened after which a microphone can be live and yet silent
+ */
+
+/** No `deviceId`: the browser and the system know which microphone somebody means. */
+const CONSTRAINTS = {
+  audio: { echoCancellation: { ideal: 'all' }, noiseSuppression: true, autoGainControl: true, channelCount: 1 },
+};
+
+/**
+ * Which of the problems a refusal of `getUserMedia` is.
+ * @param {{ name: string, message: string }} error
+ * @param {string} permission what the Permissions API says, or `unknown`
+ * @returns {MicProblem}
+ */
+export function classify({ name, message }, permission) {
+  switch (name) {
+    case 'NotAllowedError':
+      // Chromium: "Permission dismissed", "Permission denied by system", "Permission denied".
+      if (/system|platform permission/i.test(message) && !/user agent or the platform/i.test(message)) return 'system';
+      return permission === 'denied' ? 'site' : 'dismissed';
+    case 'NotFoundError':
+    case 'OverconstrainedError':
+      return 'none';
+    case 'NotReadableError':
+    case 'AbortError':
+      return 'busy';
+    default:
+      return 'unsupported';
+  }
+}
+
+export class Microphone {
+  #devices;
+  #permissions;
+  #handlers;
+  /** @type {MediaStream | null} */
+  #stream = null;
+  /** Whether anybody still waits for the answer; letting go makes a late one void. */
+  #wanted = false;
+  #muted = false;
+  #renewing = false;
+
+  /**
+   * @param {Pick<Navigator, 'mediaDevices' | 'permissions'>} navigator
+   * @param {Handlers} handlers
+   */
+  constructor({ mediaDevices, permissions }, handlers) {
+    this.#devices = /** @type {MediaDevices | undefined} */ (mediaDevices);
+    this.#permissions = /** @type {Permissions | undefined} */ (permissions);
+    this.#handlers = handlers;
+  }
+
+  get stream() {
+    return this.#stream;
+  }
+
+  get track() {
+    return this.#stream?.getAudioTracks()[0] ?? null;
+  }
+
+  /** Asks the browser, which may ask the visitor. To be called in the press of a button. */
+  async ask() {
+    this.#wanted = true;
+    this.#muted = false;
+    if (this.track?.readyState === 'live') return this.#handlers.onGranted();
+    try {
+      const stream = await this.#get();
+      // A second question was answered first, or the visitor has gone back.
+      if (!this.#wanted || this.#stream) return stop(stream);
+      this.#take(stream);
+      this.#handlers.onGranted();
+    } catch (error) {
+      const problem = await this.#explain(error);
+      if (this.#wanted && !this.#stream) this.#handlers.onRefused(problem);
+    }
+  }
+
+  /** Replaces a microphone that has died: a phone call or another headset can take it away silently. */
+  async renew() {
+    if (!this.#wanted || this.#renewing) return;
+    this.#renewing = true;
+    try {
+      const stream = await this.#get();
+      if (!this.#wanted) return stop(stream);
+      if (this.#stream) stop(this.#stream);
+      this.#take(stream);
+      if (this.track) this.#handlers.onTrack(this.track);
+    } catch (error) {
+      const problem = await this.#explain(error);
+      if (this.#wanted) this.#handlers.onRefused(problem);
+    } finally {
+      this.#renewing = false;
+    }
+  }
+
+  /**
+   * Muting keeps the track, and what is sent keeps its rhythm: silence in place of the voice.
+   * @param {boolean} on
+   */
+  mute(on) {
+    this.#muted = on;
+    if (this.track) this.track.enabled = !on;
+  }
+
+  release() {
+    this.#wanted = false;
+    if (this.#stream) stop(this.#stream);
+    this.#stream = null;
+  }
+
+  #get() {
+    if (!this.#devices) throw new DOMException('no microphones on this page', 'NotSupportedError');
+    // `echoCancellation: "all"` is newer than TypeScript's library.
+    return this.#devices.getUserMedia(/** @type {MediaStreamConstraints} */ (/** @type {unknown} */ (CONSTRAINTS)));
+  }
+
+  /** @param {MediaStream} stream */
+  #take(stream) {
+    this.#stream = stream;
+    const { track } = this;
+    if (!track) return;
+    track.enabled = !this.#muted;
+    track.onended = track.onunmute = () => this.#handlers.onDoubt();
+  }
+
+  /** @param {unknown} error */
+  async #explain(error) {
+    let permission = 'unknown';
+    try {
+      const name = /** @type {PermissionName} */ ('microphone');
+      permission = (await this.#permissions?.query({ name }))?.state ?? permission;
+    } catch {
+      // This browser does not tell.
+    }
+    return classify(error instanceof Error || error instanceof DOMException ? error : { name: '', message: '' }, permission);
+  }
+}
+
+/** @param {MediaStream} stream */
+function stop(stream) {
+  for (const track of stream.getTracks()) {
+    track.onended = track.onunmute = null;
+    track.stop();
+  }
+}

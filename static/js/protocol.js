@@ -1,0 +1,174 @@
+// @ts-check
+/**
+ * The wire, as the page reads and writes it: the twin of `src/protocol.rs`, which says what each frame is
+ * for. Pure. What is not exactly a frame of this protocol is refused, in both directions: a server could
+ * lie, and what a partner's page sent comes through it.
+ */
+
+/**
+ * @typedef {'talk' | 'listen' | 'either'} Role
+ * @typedef {'actpass' | 'active' | 'passive'} Setup
+ * @typedef {{ ufrag: string, pwd: string, fingerprint: string, setup: Setup, payload_type: number }} Description
+ * @typedef {{ host?: string, transports: Transport[], username: string, credential: string }} Relay
+ * @typedef {'udp'} Transport
+ * @typedef {{ type: 'matched', call: string, side: 'a' | 'b', offerer: boolean, relay: Relay }} Matched
+ *
+ * @typedef {{ type: 'hello', resume?: string }
+ *   | { type: 'join', languages: string[], role: Role, avoid_recent: boolean }
+ *   | { type: 'leave' }
+ *   | PartnerFrame
+ *   | { type: 'connected', call: string }} ClientFrame
+ *
+ * @typedef {{ type: 'describe', call: string, description: Description }
+ *   | { type: 'candidate', call: string, port: number }
+ *   | { type: 'restart', call: string, ufrag: string, pwd: string }} PartnerFrame
+ *   What travels from page to page, unchanged.
+ *
+ * @typedef {{ type: 'welcome', resume: string, call?: string }
+ *   | { type: 'waiting' }
+ *   | Matched
+ *   | PartnerFrame
+ *   | { type: 'ended', call: string, why: 'left' | 'lost' | 'vanished' }
+ *   | { type: 'problem', code: string, text: string }
+ *   | { type: 'closing', in: number }} ServerFrame
+ */
+
+/** The most bytes a frame may have, either way. */
+export const MAX_MESSAGE_BYTES = 8 * 1024;
+
+/** The relayed address of every allocation: a name, not a place (RFC 5737). Only ports differ. */
+export const RELAYED_ADDRESS = '192.0.2.1';
+
+/** The most languages one visitor may bring. */
+export const MAX_LANGUAGES = 8;
+
+/** @typedef {(value: unknown) => boolean} Check */
+
+/** @type {(pattern: RegExp) => Check} */
+const text = (pattern) => (value) => typeof value === 'string' && pattern.test(value);
+/** @type {(least: number, most: number) => Check} */
+const whole = (least, most) => (value) =>
+  typeof value === 'number' && Number.isInteger(value) && value >= least && value <= most;
+/** @type {(...words: string[]) => Check} */
+const oneOf = (...words) => (value) => typeof value === 'string' && words.includes(value);
+/** @type {(least: number, most: number, check: Check) => Check} */
+const distinct = (least, most, check) => (value) =>
+  Array.isArray(value) && value.length >= least && value.length <= most && value.every(check)
+  && new Set(value).size === value.length;
+/** @type {Check} */
+const flag = (value) => typeof value === 'boolean';
+
+/**
+ * An object with exactly these fields; a name that ends in `?` may be missing.
+ * @param {Record<string, Check>} fields
+ * @returns {Check}
+ */
+const object = (fields) => {
+  const checks = new Map(Object.entries(fields).map(([name, check]) => [name.replace(/\?$/, ''), check]));
+  const needed = Object.keys(fields).filter((name) => !name.endsWith('?'));
+  return (value) =>
+    typeof value === 'object' && value !== null && !Array.isArray(value)
+    && needed.every((name) => Object.hasOwn(value, name))
+    && Object.entries(value).every(([name, inner]) => checks.get(name)?.(inner) ?? false);
+};
+
+const call = text(/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/);
+const resume = text(/^[0-9a-f]{32}$/);
+const ufrag = text(/^[A-Za-z0-9+/]{4,32}$/);
+const pwd = text(/^[A-Za-z0-9+/]{22,64}$/);
+const port = whole(49152, 65535);
+const description = object({
+  ufrag,
+  pwd,
+  fingerprint: text(/^[0-9a-f]{64}$/),
+  setup: oneOf('actpass', 'active', 'passive'),
+  payload_type: whole(96, 127),
+});
+const relay = object({
+  'host?': text(/^([A-Za-z0-9.-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(:[0-9]{1,5})?$/),
+  transports: distinct(1, 1, oneOf('udp')),
+  username: text(/^[0-9]{1,20}:[0-9a-f-]{36}:[ab]$/),
+  credential: text(/^[A-Za-z0-9+/]{1,128}={0,2}$/),
+});
+
+/** @type {Record<string, Record<string, Check>>} */
+const betweenPages = {
+  describe: { call, description },
+  candidate: { call, port },
+  restart: { call, ufrag, pwd },
+};
+
+/** @param {Record<string, Record<string, Check>>} frames */
+const schema = (frames) =>
+  new Map(Object.entries(frames).map(([type, fields]) => [type, object({ type: oneOf(type), ...fields })]));
+
+const client = schema({
+  hello: { 'resume?': resume },
+  join: {
+    languages: distinct(1, MAX_LANGUAGES, text(/^[a-z]{2,3}$/)),
+    role: oneOf('talk', 'listen', 'either'),
+    avoid_recent: flag,
+  },
+  leave: {},
+  connected: { call },
+  ...betweenPages,
+});
+
+const server = schema({
+  welcome: { resume, 'call?': call },
+  waiting: {},
+  matched: { call, side: oneOf('a', 'b'), offerer: flag, relay },
+  ended: { call, why: oneOf('left', 'lost', 'vanished') },
+  problem: {
+    code: oneOf('bad_message', 'unexpected_hello', 'already_waiting', 'already_in_call', 'unexpected_description', 'too_many'),
+    text: text(/^/),
+  },
+  closing: { in: whole(0, 0xffffffff) },
+  ...betweenPages,
+});
+
+/**
+ * @param {Map<string, Check>} frames
+ * @param {unknown} value
+ */
+const fits = (frames, value) =>
+  typeof value === 'object' && value !== null && 'type' in value
+  && typeof value.type === 'string' && (frames.get(value.type)?.(value) ?? false);
+
+/**
+ * Whether a page may send this.
+ * @param {unknown} value
+ * @returns {value is ClientFrame}
+ */
+export const isClientFrame = (value) => fits(client, value);
+
+/**
+ * Whether a server may send this.
+ * @param {unknown} value
+ * @returns {value is ServerFrame}
+ */
+export const isServerFrame = (value) => fits(server, value);
+
+/**
+ * Reads a frame of the server's; `null` when it is none.
+ * @param {unknown} data
+ * @returns {ServerFrame | null}
+ */
+export function read(data) {
+  if (typeof data !== 'string' || data.length > MAX_MESSAGE_BYTES) return null;
+  try {
+    const value = JSON.parse(data);
+    return isServerFrame(value) ? value : null;
+  } catch {
+    return null;
+  }
+}
+
+/**
+ * Writes a frame of the page's. A frame that breaks a rule is a mistake of ours and throws.
+ * @param {ClientFrame} frame
+ */
+export function write(frame) {
+  if (!isClientFrame(frame)) throw new TypeError('not a frame of the protocol');
+  return JSON.stringify(frame);
+}

@@ -1,0 +1,336 @@
+// @ts-check
+/**
+ * The page, drawn from the state: the only file that touches the document. It decides nothing; what is pressed
+ * goes to `onAction`.
+ */
+
+import { COUNTRIES, linesOf, link, opening } from './help.js';
+import { namer, OFFERED } from './languages.js';
+import { MAX_LANGUAGES } from './protocol.js';
+
+/** @typedef {import('./machine.js').State} State */
+/** @typedef {import('./machine.js').Wishes} Wishes */
+/** @typedef {import('./preferences.js').Preferences} Preferences */
+/** @typedef {import('./words.js').Word} Word */
+/** @typedef {'start' | 'retry' | 'stop' | 'accept' | 'decline' | 'mute' | 'end' | 'again' | 'rest'} Action */
+
+/** How many steps a level has where motion is reduced. */
+const STEPS = 3;
+
+export class View {
+  #document;
+  #say;
+  #name;
+  #changePreferences;
+  /** @type {State | null} */
+  #drawn = null;
+  #country;
+
+  /**
+   * @param {Document} document
+   * @param {object} options
+   * @param {(word: Word, values?: Record<string, string>) => string} options.say
+   * @param {string[]} options.languages preset to talk in
+   * @param {string | null} options.region whose help lines come first
+   * @param {Preferences} options.preferences
+   * @param {(changes: Partial<Preferences>) => void} options.onPreferences
+   * @param {(action: Action) => void} options.onAction
+   */
+  constructor(document, { say, languages, region, preferences, onPreferences, onAction }) {
+    this.#document = document;
+    this.#say = say;
+    this.#name = { language: namer(say('lang'), 'language'), region: namer(say('lang'), 'region') };
+    this.#country = region ?? '';
+    this.#changePreferences = onPreferences;
+
+    document.documentElement.lang = say('lang');
+    document.documentElement.dir = say('dir');
+    for (const element of this.#all('[data-word]')) element.textContent = say(/** @type {Word} */ (element.dataset.word));
+
+    // iOS would otherwise show a player; the attribute is not in the standard for <audio>.
+    this.#audio.setAttribute('playsinline', '');
+    document.addEventListener('click', ({ target }) => {
+      const control = target instanceof Element ? target.closest('[data-action]') : null;
+      const action = control instanceof HTMLElement ? control.dataset.action : undefined;
+      if (action === 'help') this.#openHelp();
+      else if (action) onAction(/** @type {Action} */ (action));
+    });
+
+    this.#drawLanguages(languages);
+    this.#drawPreferences(preferences);
+    this.#drawHelp();
+  }
+
+  /** What the visitor would like, as the form has it. @returns {Wishes} */
+  get wishes() {
+    const languages = this.#boxes.filter(({ checked }) => checked).map(({ value }) => value);
+    const role = /** @type {HTMLInputElement | null} */ (this.#document.querySelector('[name="role"]:checked'));
+    return { languages, role: /** @type {Wishes['role']} */ (role?.value ?? 'either') };
+  }
+
+  /** @param {State} state */
+  render(state) {
+    const before = this.#drawn;
+    this.#drawn = state;
+    this.#document.documentElement.dataset.state = state.name;
+    for (const section of this.#all('[data-in]')) {
+      section.hidden = !(section.dataset.in ?? '').split(' ').includes(state.name);
+    }
+    this.#draw(state);
+    if (before && before.name !== state.name) this.#arrive();
+  }
+
+  /**
+   * Said once by a screen reader, where the focus does not move.
+   * @param {Word} word
+   */
+  announce(word) {
+    this.#status.textContent = this.#say(word);
+  }
+
+  /**
+   * @param {'me' | 'them'} who
+   * @param {number} level from 0 to 1
+   */
+  level(who, level) {
+    const lamp = this.#one(`[data-level="${who}"]`);
+    lamp.style.setProperty('--level', level.toFixed(3));
+    lamp.dataset.step = String(Math.ceil(level * STEPS));
+  }
+
+  /** In a press, so that the partner may be heard later without one. */
+  unlock() {
+    this.#audio.srcObject ??= new MediaStream();
+    this.#audio.play().catch(() => {});
+  }
+
+  /** @param {MediaStream | null} stream */
+  hear(stream) {
+    this.#audio.srcObject = stream;
+    if (!stream) return;
+    this.#audio.play().catch(() => {
+      // A browser that wants one more press gets the next one, whatever it is for.
+      this.#document.addEventListener('pointerdown', () => this.#audio.play().catch(() => {}), { once: true });
+    });
+  }
+
+  /** @param {boolean} on */
+  summon(on) {
+    this.#document.title = on ? `${this.#say('offered.tab')} · ${this.#say('name')}` : this.#say('name');
+  }
+
+  /** @param {State} state */
+  #draw(state) {
+    const { problem, ending } = state;
+    if (problem) {
+      this.#put('problem-title', `mic.${problem}.title`);
+      this.#put('problem-text', `mic.${problem}.text`);
+    }
+    if (ending) this.#put('ending', `ended.${ending}`);
+    if (state.name === 'connecting' || state.name === 'talking' || state.name === 'rejoining') {
+      this.#put('call-title', `${state.name}.title`);
+    }
+    this.#put('offline-title', state.closing ? 'offline.closing' : 'offline.title');
+    this.#put('waiting-title', state.long ? 'waiting.long' : 'waiting.title');
+    this.#one('[data-action="mute"]').setAttribute('aria-pressed', String(state.muted));
+    this.#one('[data-part="muted"]').hidden = !state.muted;
+    this.#document.documentElement.toggleAttribute('data-muted', state.muted);
+  }
+
+  /** A new state: what was said is over, and the focus goes to its heading. */
+  #arrive() {
+    this.#status.textContent = '';
+    const heading = this.#all('main h1').find((element) => element.offsetParent !== null);
+    if (!heading) return;
+    // A dialog keeps the focus; its reader hears the news from inside it.
+    if (this.#help.open) this.#status.textContent = heading.textContent;
+    else heading.focus();
+  }
+
+  #openHelp() {
+    this.#help.showModal();
+    this.#help.append(this.#status);
+  }
+
+  #drawHelp() {
+    const close = this.#one('[data-part="help-close"]');
+    close.addEventListener('click', () => this.#help.close());
+    this.#help.addEventListener('click', ({ target }) => {
+      if (target === this.#help) this.#help.close();
+    });
+    this.#help.addEventListener('close', () => {
+      this.#document.body.append(this.#status);
+    });
+
+    const select = /** @type {HTMLSelectElement} */ (this.#one('[data-part="country"]'));
+    const byName = COUNTRIES.map((code) => ({ code, name: this.#name.region(code) }))
+      .sort((one, other) => one.name.localeCompare(other.name, this.#say('lang')));
+    select.append(...byName.map(({ code, name }) => new Option(name, code)), new Option(this.#say('help.elsewhere'), ''));
+    select.value = COUNTRIES.includes(this.#country) ? this.#country : '';
+    select.addEventListener('change', () => this.#drawLines(select.value));
+    this.#drawLines(select.value);
+  }
+
+  /** @param {string} country */
+  #drawLines(country) {
+    const lines = linesOf(country).map((line) => {
+      const item = this.#make('li', 'line');
+      item.append(this.#make('h3', '', line.name));
+      const numbers = this.#make('p', 'numbers');
+      const calls = [line.call, ...line.call_alternatives ?? []];
+      numbers.append(`${this.#say('help.call')} `);
+      calls.forEach((number, index) => {
+        if (index > 0) numbers.append(` ${this.#say('help.or')} `);
+        numbers.append(this.#number('tel', number));
+      });
+      item.append(numbers);
+      if (line.text) {
+        const text = this.#make('p', 'numbers', `${this.#say('help.text')} `);
+        text.append(this.#number('sms', line.text));
+        item.append(text);
+      }
+      if (line.whatsapp) item.append(this.#make('p', 'numbers', `${this.#say('help.whatsapp')} ${line.whatsapp}`));
+      const hours = opening(line.hours);
+      const facts = [
+        hours === 'always' ? this.#say('help.always')
+          : hours === 'unknown' ? this.#say('help.unknown') : this.#say('help.hours', hours),
+        ...(line.language ? [this.#say('help.language', { language: this.#name.language(line.language) })] : []),
+        ...(line.chat ? [this.#say('help.chat')] : []),
+      ];
+      item.append(
+        this.#make('p', 'quiet', facts.join(' · ')),
+        this.#make('p', 'quiet', line.verified_on ? this.#say('help.checked', { date: line.verified_on }) : this.#say('help.change')),
+      );
+      return item;
+    });
+    const elsewhere = this.#make('li', 'line');
+    elsewhere.append(this.#make('p', '', this.#say('help.elsewhere.text')));
+    this.#one('[data-part="lines"]').replaceChildren(...(lines.length > 0 ? lines : [elsewhere]));
+  }
+
+  /**
+   * @param {'tel' | 'sms'} scheme
+   * @param {string} number
+   */
+  #number(scheme, number) {
+    const anchor = this.#document.createElement('a');
+    anchor.href = link(scheme, number);
+    anchor.textContent = number;
+    anchor.dir = 'ltr';
+    return anchor;
+  }
+
+  /** @param {string[]} preset */
+  #drawLanguages(preset) {
+    preset.forEach((code) => this.#addLanguage(code));
+    const select = /** @type {HTMLSelectElement} */ (this.#one('[data-part="add-language"]'));
+    const others = OFFERED.filter((code) => !preset.includes(code))
+      .map((code) => ({ code, name: this.#name.language(code) }))
+      .sort((one, other) => one.name.localeCompare(other.name, this.#say('lang')));
+    select.append(...others.map(({ code, name }) => new Option(name, code)));
+    select.addEventListener('change', () => {
+      if (!select.value) return;
+      this.#addLanguage(select.value);
+      select.selectedOptions[0]?.remove();
+      select.value = '';
+      this.#languagesChanged();
+    });
+  }
+
+  /** @param {string} code */
+  #addLanguage(code) {
+    const label = this.#make('label', 'choice');
+    const box = this.#document.createElement('input');
+    box.type = 'checkbox';
+    box.value = code;
+    box.checked = true;
+    box.addEventListener('change', () => {
+      if (this.wishes.languages.length === 0) {
+        box.checked = true;
+        this.announce('wishes.one');
+      }
+      this.#languagesChanged();
+    });
+    label.append(box, ` ${this.#name.language(code)}`);
+    this.#one('[data-part="languages"]').append(label);
+  }
+
+  #languagesChanged() {
+    const { languages } = this.wishes;
+    const full = languages.length >= MAX_LANGUAGES;
+    /** @type {HTMLSelectElement} */ (this.#one('[data-part="add-language"]')).disabled = full;
+    for (const box of this.#boxes) box.disabled = full && !box.checked;
+    this.#changePreferences({ languages });
+  }
+
+  /** @param {Preferences} preferences */
+  #drawPreferences(preferences) {
+    const still = this.#one('[data-part="still"]');
+    /** @param {boolean} on */
+    const drawStill = (on) => {
+      still.setAttribute('aria-pressed', String(on));
+      this.#document.documentElement.toggleAttribute('data-still', on);
+    };
+    drawStill(preferences.still);
+    still.addEventListener('click', () => {
+      const on = still.getAttribute('aria-pressed') !== 'true';
+      drawStill(on);
+      this.#changePreferences({ still: on });
+    });
+    for (const key of /** @type {const} */ (['muteKey', 'vanishKey'])) {
+      const box = /** @type {HTMLInputElement} */ (this.#one(`[data-part="${key}"]`));
+      box.checked = preferences[key];
+      box.addEventListener('change', () => this.#changePreferences({ [key]: box.checked }));
+    }
+  }
+
+  get #boxes() {
+    return /** @type {HTMLInputElement[]} */ (this.#all('[data-part="languages"] input'));
+  }
+
+  get #audio() {
+    return /** @type {HTMLAudioElement} */ (this.#one('audio'));
+  }
+
+  get #help() {
+    return /** @type {HTMLDialogElement} */ (this.#one('dialog'));
+  }
+
+  get #status() {
+    return this.#one('[role="status"]');
+  }
+
+  /**
+   * @param {string} part
+   * @param {Word} word
+   */
+  #put(part, word) {
+    const element = this.#one(`[data-part="${part}"]`);
+    const text = this.#say(word);
+    if (element.textContent !== text) element.textContent = text;
+  }
+
+  /**
+   * @param {string} tag
+   * @param {string} [className]
+   * @param {string} [text]
+   */
+  #make(tag, className = '', text = '') {
+    const element = this.#document.createElement(tag);
+    if (className) element.className = className;
+    element.textContent = text;
+    return element;
+  }
+
+  /** @param {string} selector */
+  #one(selector) {
+    const element = this.#document.querySelector(selector);
+    if (!(element instanceof HTMLElement)) throw new TypeError(`nothing fits ${selector}`);
+    return element;
+  }
+
+  /** @param {string} selector */
+  #all(selector) {
+    return /** @type {HTMLElement[]} */ ([...this.#document.querySelectorAll(selector)]);
+  }
+}
