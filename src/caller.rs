@@ -57,8 +57,8 @@ const JOIN_DEADLINE: Duration = Duration::from_secs(5);
 /// the checks, DTLS, and a slow line.
 const CONNECT_DEADLINE: Duration = Duration::from_secs(15);
 
-/// TURN's own port (RFC 8656 §17), where the operator names a relay without one.
-const TURN_PORT: u16 = 3478;
+/// How long one step of a call may take. None waits for the partner: what takes this long hangs.
+const STEP_DEADLINE: Duration = Duration::from_secs(5);
 
 /// How a caller comes and what it says.
 #[derive(Debug, Clone)]
@@ -98,6 +98,9 @@ pub enum Error {
     /// The call is over.
     #[error("the call is over: {0}")]
     Ended(Ending),
+    /// An ICE restart is the offerer's to begin.
+    #[error("this side is not the offerer")]
+    NotOfferer,
     /// Nothing happened in time.
     #[error("no {0} in time")]
     Timeout(&'static str),
@@ -344,9 +347,12 @@ impl Call {
     ///
     /// # Errors
     ///
-    /// [`Error::Timeout`] when the partner does not answer `within` that time, or this side is not the
-    /// offerer; [`Error::Ended`].
+    /// [`Error::NotOfferer`]; [`Error::Timeout`] when the partner does not answer `within` that time;
+    /// [`Error::Ended`].
     pub async fn restart(&mut self, within: Duration) -> Result<(), Error> {
+        if !self.offerer {
+            return Err(Error::NotOfferer);
+        }
         let before = self.state.borrow().restarts;
         let _ = self.commands.send(Command::Restart).await;
         timeout(within, self.until(|state| state.restarts > before)).await.map_err(|_| Error::Timeout("restart"))?
@@ -422,16 +428,15 @@ impl Conversation {
     async fn live(&mut self) -> Result<std::convert::Infallible, Ending> {
         let deadline = Instant::now() + CONNECT_DEADLINE;
         if self.offerer {
-            let peer = Peer::offer(self.settings.clone(), self.heard.clone()).await?;
-            self.introduce(peer).await?;
+            in_time(self.offer()).await?;
         }
         loop {
             let connecting = !self.state.borrow().connected;
             tokio::select! {
-                message = self.signalling.next() => self.on_message(message?).await?,
-                event = next_event(&mut self.peer) => self.on_event(event).await?,
+                message = self.signalling.next() => in_time(self.on_message(message?)).await?,
+                event = next_event(&mut self.peer) => in_time(self.on_event(event)).await?,
                 command = self.commands.recv() => match command {
-                    Some(Command::Restart) => self.restart().await?,
+                    Some(Command::Restart) => in_time(self.restart()).await?,
                     Some(Command::Leave) => return Err(Ending::Left),
                     // The handle is gone: a crash, as far as anybody can tell.
                     None => return Err(Ending::Signalling(SignallingError::Closed(None))),
@@ -439,6 +444,11 @@ impl Conversation {
                 () = sleep_until(deadline), if connecting => return Err(Ending::NotConnected),
             }
         }
+    }
+
+    async fn offer(&mut self) -> Result<(), Ending> {
+        let peer = Peer::offer(self.settings.clone(), self.heard.clone()).await?;
+        self.introduce(peer).await
     }
 
     /// Sends the new peer's description and keeps it.
@@ -540,6 +550,16 @@ impl Conversation {
     }
 }
 
+/// Ends the call when one step of it hangs.
+async fn in_time(step: impl Future<Output = Result<(), Ending>>) -> Result<(), Ending> {
+    match timeout(STEP_DEADLINE, step).await {
+        // What a partner sends out of turn changes nothing.
+        Ok(Err(Ending::Peer(PeerError::OutOfTurn))) => Ok(()),
+        Ok(done) => done,
+        Err(_) => Err(Ending::Peer(PeerError::Step("go on"))),
+    }
+}
+
 /// The peer's next event; never, while there is no peer.
 async fn next_event(peer: &mut Option<Peer>) -> Event {
     match peer {
@@ -556,7 +576,7 @@ async fn relay_address(server: SocketAddr, relay: &Relay) -> Result<SocketAddr, 
     let Some(host) = &relay.host else {
         return Ok(server);
     };
-    let (host, port) = host_and_port(host);
+    let (host, port) = host_and_port(host, server.port());
     let found =
         timeout(JOIN_DEADLINE, lookup_host((host, port))).await.map_err(|_| Error::Relay)?.map_err(|_| Error::Relay)?;
     // The family that has led to the server will lead to the relay, if there is a choice.
@@ -565,14 +585,13 @@ async fn relay_address(server: SocketAddr, relay: &Relay) -> Result<SocketAddr, 
     found.first().copied().ok_or(Error::Relay)
 }
 
-/// Splits `host`, `host:port`, `[v6]` or `[v6]:port`.
-fn host_and_port(host: &str) -> (&str, u16) {
+/// Splits `host`, `host:port`, `[v6]` or `[v6]:port`; without a port it is the server's own, as for the page.
+fn host_and_port(host: &str, own: u16) -> (&str, u16) {
     let (name, port) = match host.rsplit_once(':') {
         Some((name, port)) if !port.ends_with(']') => (name, port.parse().ok()),
         _ => (host, None),
     };
-    let name = name.trim_start_matches('[').trim_end_matches(']');
-    (name, port.unwrap_or(TURN_PORT))
+    (name.trim_start_matches('[').trim_end_matches(']'), port.unwrap_or(own))
 }
 
 #[cfg(test)]
@@ -580,11 +599,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_relay_host_has_turns_own_port_unless_it_names_one() {
-        assert_eq!(host_and_port("relay.example.org"), ("relay.example.org", 3478));
-        assert_eq!(host_and_port("relay.example.org:443"), ("relay.example.org", 443));
-        assert_eq!(host_and_port("[2001:db8::1]"), ("2001:db8::1", 3478));
-        assert_eq!(host_and_port("[2001:db8::1]:443"), ("2001:db8::1", 443));
+    fn a_relay_host_has_the_servers_port_unless_it_names_one() {
+        for (host, name, port) in [
+            ("relay.example.org", "relay.example.org", 8080),
+            ("relay.example.org:443", "relay.example.org", 443),
+            ("[2001:db8::1]", "2001:db8::1", 8080),
+            ("[2001:db8::1]:443", "2001:db8::1", 443),
+        ] {
+            assert_eq!(host_and_port(host, 8080), (name, port));
+        }
     }
 
     #[tokio::test]

@@ -13,7 +13,7 @@ use crate::protocol::{Description, Fingerprint, PayloadType, Pwd, Setup, Ufrag};
 pub(crate) const OPUS_FMTP: &str = "cbr=1;usedtx=0;stereo=0;useinbandfec=1;maxaveragebitrate=32000";
 
 /// The sizes of a data channel message and an SCTP port that everybody uses (RFC 8841 §5 and §6).
-const SCTP_LINES: &str = "a=sctp-port:5000\r\na=max-message-size:262144\r\n";
+const SCTP_LINES: &str = "a=sctp-port:5000\r\na=max-message-size:16384\r\n";
 
 /// What an SDP of ours has to contain and did not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -59,8 +59,8 @@ pub(crate) fn extract(sdp: &str) -> Result<Description, DescriptionError> {
 
 /// Builds the SDP that stands for the partner: audio with Opus alone and one data channel, bundled, with
 /// RTP and RTCP on one port, and no `extmap`, `msid`, `ssrc` or `cname`. Candidates come later, each by
-/// [`remote_candidate`].
-pub(crate) fn remote(description: &Description) -> String {
+/// [`remote_candidate`]. `version` grows with every description of a call (RFC 8866 §5.2).
+pub(crate) fn remote(description: &Description, version: u32) -> String {
     let Description { ufrag, pwd, fingerprint, setup, payload_type } = description;
     let setup = match setup {
         Setup::Actpass => "actpass",
@@ -80,7 +80,7 @@ pub(crate) fn remote(description: &Description) -> String {
     let opus = payload_type.get();
     format!(
         "v=0\r\n\
-         o=- 1 1 IN IP4 0.0.0.0\r\n\
+         o=- 1 {version} IN IP4 0.0.0.0\r\n\
          s=-\r\n\
          t=0 0\r\n\
          a=group:BUNDLE 0 1\r\n\
@@ -100,12 +100,13 @@ pub(crate) fn remote(description: &Description) -> String {
     )
 }
 
-/// Builds the candidate attribute (RFC 8839 §5.1) for one allocation of the partner: the relayed address
-/// is the same for everybody, so a port is all there is to know.
-pub(crate) fn remote_candidate(relayed_address: IpAddr, port: u16) -> String {
-    // Type preference 0 for relayed, the highest local preference, component 1 (RFC 8445 §5.1.2.1).
-    const PRIORITY: u32 = (65_535 << 8) + 255;
-    format!("candidate:1 1 udp {PRIORITY} {relayed_address} {port} typ relay raddr 0.0.0.0 rport 0")
+/// Builds the candidate attribute (RFC 8839 §5.1) for one allocation of the partner: the relayed address is the same
+/// for everybody, so a port is all there is to know. `index` is how many came before; earlier ones are preferred.
+pub(crate) fn remote_candidate(relayed_address: IpAddr, port: u16, index: u16) -> String {
+    // RFC 8445 §5.1.2.1 with the type preference of relayed candidates, 0.
+    let priority = (u32::from(u16::MAX - index) << 8) + 255;
+    let foundation = u32::from(index) + 1;
+    format!("candidate:{foundation} 1 udp {priority} {relayed_address} {port} typ relay raddr 0.0.0.0 rport 0")
 }
 
 /// The value of the first `a=NAME:` line.

@@ -224,9 +224,7 @@ impl Peer {
         }
         self.connection.accept(&answer).await?;
         self.partner = Some(answer);
-        for port in self.candidates.clone() {
-            self.try_candidate(port).await?;
-        }
+        self.try_candidates(0).await?;
         Ok(())
     }
 
@@ -237,14 +235,15 @@ impl Peer {
             return Ok(());
         }
         self.candidates.push(port);
-        if self.partner.is_some() {
-            self.try_candidate(port).await?;
-        }
-        Ok(())
+        if self.partner.is_some() { self.try_candidates(self.candidates.len() - 1).await } else { Ok(()) }
     }
 
-    async fn try_candidate(&self, port: u16) -> Result<(), PeerError> {
-        self.connection.add_candidate(self.settings.relayed_address, port).await
+    /// Gives the partner's candidates from this one on to the connection.
+    async fn try_candidates(&self, from: usize) -> Result<(), PeerError> {
+        for (index, port) in (0..).zip(&self.candidates).skip(from) {
+            self.connection.add_candidate(self.settings.relayed_address, *port, index).await?;
+        }
+        Ok(())
     }
 
     /// Waits for what happens next; nothing is lost when this is dropped.
@@ -273,7 +272,8 @@ impl Peer {
     }
 
     /// Puts a new connection in the place of one that got no address from the relay, once. It has the same
-    /// certificate and credentials, so what the partner has been told stays true.
+    /// certificate and credentials, so what the partner has been told stays true. The crate keeps credentials that
+    /// it was given through an ICE restart as well, which on such a connection is none.
     pub(crate) async fn gather_again(&mut self) -> Result<(), PeerError> {
         if self.gathered_again {
             return Err(PeerError::NoRelay);
@@ -295,9 +295,7 @@ impl Peer {
         std::mem::replace(&mut self.connection, connection).close().await;
         self.gathering = Some(Instant::now() + GATHERING_DEADLINE);
         if self.partner.is_some() {
-            for port in self.candidates.clone() {
-                self.try_candidate(port).await?;
-            }
+            self.try_candidates(0).await?;
         }
         Ok(())
     }
@@ -333,9 +331,7 @@ impl Peer {
             Some((self.own.ufrag.clone(), self.own.pwd.clone()))
         };
         self.partner = Some(partner);
-        for port in self.candidates.clone() {
-            self.try_candidate(port).await?;
-        }
+        self.try_candidates(0).await?;
         Ok(answer)
     }
 
@@ -364,6 +360,8 @@ struct Connection {
     track: Arc<TrackLocalStaticRTP>,
     events: mpsc::Receiver<Happened>,
     tasks: Vec<AbortHandle>,
+    /// Of the partner's last description.
+    version: u32,
 }
 
 impl Connection {
@@ -431,21 +429,27 @@ impl Connection {
             tokio::spawn(voice.speak(connected)).abort_handle(),
             tokio::spawn(listen_for_bye(channel.clone(), events_in)).abort_handle(),
         ];
-        Ok(Self { peer: Some(peer), channel, track, events, tasks })
+        Ok(Self { peer: Some(peer), channel, track, events, tasks, version: 0 })
     }
 
     fn peer(&self) -> Result<&Arc<dyn PeerConnection>, PeerError> {
         self.peer.as_ref().ok_or(PeerError::Step("be used closed"))
     }
 
+    fn remote(&mut self, description: &Description) -> String {
+        self.version += 1;
+        description::remote(description, self.version)
+    }
+
     /// Makes this side's description, an answer if there is an offer, and begins to gather.
     async fn describe(&mut self, offer: Option<&Description>) -> Result<Description, PeerError> {
         let step = |what| move |_| PeerError::Step(what);
+        let remote = offer.map(|offer| self.remote(offer));
         let peer = self.peer()?;
-        let local = match offer {
+        let local = match remote {
             None => peer.create_offer(None).await.map_err(step("make an offer"))?,
             Some(offer) => {
-                let offer = RTCSessionDescription::offer(description::remote(offer)).map_err(step("read the offer"))?;
+                let offer = RTCSessionDescription::offer(offer).map_err(step("read the offer"))?;
                 peer.set_remote_description(offer).await.map_err(step("take the offer"))?;
                 peer.create_answer(None).await.map_err(step("make an answer"))?
             }
@@ -455,16 +459,16 @@ impl Connection {
         Ok(own)
     }
 
-    async fn accept(&self, answer: &Description) -> Result<(), PeerError> {
-        let answer = RTCSessionDescription::answer(description::remote(answer))
-            .map_err(|_| PeerError::Step("read the answer"))?;
+    async fn accept(&mut self, answer: &Description) -> Result<(), PeerError> {
+        let answer = self.remote(answer);
+        let answer = RTCSessionDescription::answer(answer).map_err(|_| PeerError::Step("read the answer"))?;
         self.peer()?.set_remote_description(answer).await.map_err(|_| PeerError::Step("take the answer"))
     }
 
-    async fn add_candidate(&self, relayed_address: IpAddr, port: u16) -> Result<(), PeerError> {
+    async fn add_candidate(&self, relayed_address: IpAddr, port: u16, index: u16) -> Result<(), PeerError> {
         self.peer()?
             .add_ice_candidate(RTCIceCandidateInit {
-                candidate: description::remote_candidate(relayed_address, port),
+                candidate: description::remote_candidate(relayed_address, port, index),
                 sdp_mid: Some("0".to_owned()),
                 sdp_mline_index: Some(0),
                 ..RTCIceCandidateInit::default()

@@ -2,8 +2,11 @@
 //! visitors do. One binary, for link time.
 
 mod browser;
+mod caller;
+mod mixed;
 mod page;
 mod relay;
 mod server;
 mod signalling;
+mod voice;
 mod wire;

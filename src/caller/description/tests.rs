@@ -192,7 +192,7 @@ fn the_remote_description_is_the_template_and_the_five_values() {
         a=setup:active\r\n";
     let expected = format!(
         "v=0\r\n\
-        o=- 1 1 IN IP4 0.0.0.0\r\n\
+        o=- 1 7 IN IP4 0.0.0.0\r\n\
         s=-\r\n\
         t=0 0\r\n\
         a=group:BUNDLE 0 1\r\n\
@@ -209,15 +209,15 @@ fn the_remote_description_is_the_template_and_the_five_values() {
         {transport}\
         a=mid:1\r\n\
         a=sctp-port:5000\r\n\
-        a=max-message-size:262144\r\n"
+        a=max-message-size:16384\r\n"
     );
-    assert_eq!(remote(&firefox), expected);
+    assert_eq!(remote(&firefox, 7), expected);
 }
 
 #[test]
 fn nothing_of_the_partners_own_making_is_in_the_remote_description() {
     for sdp in [CRATE_OFFER, CHROMIUM_OFFER, FIREFOX_ANSWER] {
-        let remote = remote(&extract(sdp).unwrap());
+        let remote = remote(&extract(sdp).unwrap(), 1);
         for line in ["a=extmap", "a=msid", "a=ssrc", "cname", "a=candidate", "a=rtcp-fb", "red/", "PCMU"] {
             assert!(!remote.contains(line), "{line}");
         }
@@ -229,14 +229,19 @@ fn nothing_of_the_partners_own_making_is_in_the_remote_description() {
 fn a_description_survives_the_way_there_and_back() {
     for sdp in [CRATE_OFFER, CHROMIUM_OFFER, FIREFOX_ANSWER] {
         let description = extract(sdp).unwrap();
-        assert_eq!(extract(&remote(&description)), Ok(description));
+        assert_eq!(extract(&remote(&description, 1)), Ok(description));
     }
 }
 
 #[test]
 fn a_candidate_is_the_constant_address_and_a_port() {
+    let address = crate::protocol::RELAYED_ADDRESS.into();
     assert_eq!(
-        remote_candidate(crate::protocol::RELAYED_ADDRESS.into(), 49152),
+        remote_candidate(address, 49152, 0),
         "candidate:1 1 udp 16777215 192.0.2.1 49152 typ relay raddr 0.0.0.0 rport 0"
+    );
+    assert_eq!(
+        remote_candidate(address, 65535, 1),
+        "candidate:2 1 udp 16776959 192.0.2.1 65535 typ relay raddr 0.0.0.0 rport 0"
     );
 }
