@@ -22,6 +22,7 @@ mod nonce;
 mod packet;
 mod random;
 mod server;
+mod socket;
 mod table;
 mod udp;
 
@@ -58,16 +59,19 @@ use crate::{
 pub fn start(socket: UdpSocket, secret: Secret) -> io::Result<(Handle, JoinHandle<()>)> {
     let mut seed = [0; 32];
     getrandom::fill(&mut seed)?;
+    let bound = socket.local_addr()?;
     let handle = Handle(Arc::new(Shared {
         server: Mutex::new(Server::new(secret.clone(), seed, Now::read())),
         secret,
         stopped: AtomicBool::new(false),
-        address: socket.local_addr()?,
+        address: bound,
         waker: socket.try_clone()?,
     }));
     udp::prepare(&socket)?;
     let relay = handle.clone();
-    let thread = thread::Builder::new().name("relay".to_owned()).spawn(move || udp::run(&socket, &relay))?;
+    let thread = thread::Builder::new()
+        .name("relay".to_owned())
+        .spawn(move || udp::run(socket, bound, &relay))?;
     Ok((handle, thread))
 }
 

@@ -29,6 +29,11 @@ impl FiveTuple {
         self.client
     }
 
+    /// The address of ours that the client contacted, which answers have to come from.
+    pub fn server(&self) -> SocketAddr {
+        self.server
+    }
+
     /// The same bytes for the same 5-tuple, and others for every other one.
     pub(super) fn to_bytes(self) -> [u8; 37] {
         let mut bytes = [0; 37];

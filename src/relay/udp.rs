@@ -9,7 +9,10 @@ use std::{
 
 use socket2::SockRef;
 
-use super::{Action, FiveTuple, Handle, Packet};
+use super::{
+    Action, FiveTuple, Handle, Packet,
+    socket::{self, Socket},
+};
 use crate::{clock::Now, protocol::Transport};
 
 /// How often what has expired is forgotten. Nothing but memory depends on it, so it is rare enough not to
@@ -31,36 +34,40 @@ pub(super) fn prepare(socket: &UdpSocket) -> io::Result<()> {
     socket.set_read_timeout(Some(SWEEP_INTERVAL))?;
     let options = SockRef::from(socket);
     // The system cuts this to its own limit (net.core.rmem_max), and we take what it gives.
-    let wanted = options.set_recv_buffer_size(RECEIVE_BUFFER);
+    let _ = options.set_recv_buffer_size(RECEIVE_BUFFER);
     let bytes = options.recv_buffer_size()?;
-    tracing::info!(bytes, asked = wanted.is_ok(), "relay receive buffer");
+    tracing::info!(bytes, "relay receive buffer");
+    if let Err(error) = socket::prepare(socket) {
+        let kind = error.kind();
+        tracing::warn!(
+            ?kind,
+            "the relay answers from the address that the system chooses"
+        );
+    }
     Ok(())
 }
 
 /// Pumps datagrams until the relay is stopped. No error of a single datagram ends it.
-pub(super) fn run(socket: &UdpSocket, relay: &Handle) {
-    let Ok(server_address) = socket.local_addr() else {
-        tracing::error!("the relay's socket has no address");
-        return;
-    };
+pub(super) fn run(socket: UdpSocket, bound: SocketAddr, relay: &Handle) {
+    let mut socket = Socket::new(socket, bound);
     let mut packet = Packet::new();
     let mut next_sweep = Instant::now() + SWEEP_INTERVAL;
     let mut errors = 0;
     while !relay.is_stopped() {
-        match socket.recv_from(packet.room()) {
-            Ok((length, client)) => {
+        match socket.receive(packet.room()) {
+            Ok((length, client, server)) => {
                 errors = 0;
                 packet.set_length(length);
-                let from = FiveTuple::new(Transport::Udp, client, server_address);
+                let from = FiveTuple::new(Transport::Udp, client, server);
                 let action = relay.server().handle(Now::read(), &from, &mut packet);
                 let to = match action {
                     Action::Nothing => None,
-                    Action::Reply => Some(from.client()),
-                    Action::Forward(to) => Some(to.client()),
+                    Action::Reply => Some(from),
+                    Action::Forward(to) => Some(to),
                 };
                 if let Some(to) = to {
                     // A datagram that cannot be sent is a datagram lost, as on any network.
-                    let _ = socket.send_to(packet.bytes(), for_socket(to, server_address));
+                    let _ = socket.send(packet.bytes(), to.client(), to.server());
                 }
             }
             Err(error) if is_timeout(&error) => {}
@@ -92,14 +99,9 @@ pub(super) fn wake(socket: &UdpSocket, address: SocketAddr) {
     let _ = socket.send_to(&[], SocketAddr::new(loopback, address.port()));
 }
 
-/// A dual-stack socket takes IPv4 addresses as `::ffff:…` only.
-fn for_socket(client: SocketAddr, server: SocketAddr) -> SocketAddr {
-    match (client, server) {
-        (SocketAddr::V4(client), SocketAddr::V6(_)) => (client.ip().to_ipv6_mapped(), client.port()).into(),
-        _ => client,
-    }
-}
-
 fn is_timeout(error: &io::Error) -> bool {
-    matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted)
+    matches!(
+        error.kind(),
+        ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted
+    )
 }

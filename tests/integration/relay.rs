@@ -12,7 +12,7 @@ use std::{
 
 use sotto::{
     protocol::{CallId, RELAYED_ADDRESS, Side},
-    relay::{self, Handle, Secret},
+    relay::{self, Credentials, Handle, Secret},
 };
 
 use client::{Client, Received};
@@ -35,13 +35,24 @@ impl Relay {
         Self { handle, thread: Some(thread), address }
     }
 
-    /// A client on this local address, with credentials.
+    /// A client on this local address, with credentials, that contacts the relay there.
     fn client(&self, local: &str, call: CallId, side: Side) -> Client {
-        let unix = SystemTime::UNIX_EPOCH.elapsed().unwrap().as_secs();
-        let mut server = self.address;
         let local: SocketAddr = local.parse().unwrap();
-        server.set_ip(local.ip());
-        Client::new(local, server, self.handle.mint(call, side, unix))
+        let server = SocketAddr::new(local.ip(), self.address.port());
+        Client::new(local, server, self.mint(call, side))
+    }
+
+    /// A client on 127.0.0.1 that contacts the relay at another address.
+    #[cfg(target_os = "linux")]
+    fn client_of(&self, server: &str, call: CallId, side: Side) -> Client {
+        let server = SocketAddr::new(server.parse().unwrap(), self.address.port());
+        let local = "127.0.0.1:0".parse().unwrap();
+        Client::new(local, server, self.mint(call, side))
+    }
+
+    fn mint(&self, call: CallId, side: Side) -> Credentials {
+        let unix = SystemTime::UNIX_EPOCH.elapsed().unwrap().as_secs();
+        self.handle.mint(call, side, unix)
     }
 
     /// The same, with an allocation.
@@ -111,6 +122,29 @@ pub fn a_dual_stack_relay_brings_both_families_together() {
     b.send(a.relayed, b"from six to four");
     let expected = Received::from_peer(b.relayed, b"from six to four");
     assert_eq!(a.receive(), expected);
+}
+
+/// All of 127.0.0.0/8 is this machine on Linux, and what it answers from by itself is 127.0.0.1.
+#[cfg(target_os = "linux")]
+#[test]
+pub fn what_is_sent_comes_from_the_address_that_was_contacted() {
+    for address in ["0.0.0.0:0", "[::]:0", "127.0.0.2:0"] {
+        if address.starts_with('[') && UdpSocket::bind(address).is_err() {
+            eprintln!("skipped: this machine has no {address}");
+            continue;
+        }
+        let relay = Relay::start(address);
+        let mut a = relay.client_of("127.0.0.2", CALL, Side::A);
+        let mut b = relay.client_of("127.0.0.2", CALL, Side::B);
+        // Their sockets are connected: what comes from elsewhere does not reach them.
+        assert_eq!(a.allocate(), 0);
+        assert_eq!(b.allocate(), 0);
+        assert_eq!(a.permit(b.relayed), 0);
+        assert_eq!(b.permit(a.relayed), 0);
+        a.send(b.relayed, b"from where you asked");
+        let expected = Received::from_peer(a.relayed, b"from where you asked");
+        assert_eq!(b.receive(), expected);
+    }
 }
 
 #[test]
