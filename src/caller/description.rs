@@ -10,7 +10,7 @@ use crate::protocol::{Description, Fingerprint, PayloadType, Pwd, Setup, Ufrag};
 
 /// What both sides ask of the other's Opus encoder (RFC 7587 §6.1): a constant rate without gaps, so that
 /// packet sizes do not follow the speech; 32 kbit/s is exactly 80 bytes in 20 ms.
-pub(crate) const OPUS_FMTP: &str = "cbr=1;usedtx=0;stereo=0;useinbandfec=1;maxaveragebitrate=32000";
+pub(crate) const OPUS_FMTP: &str = "minptime=10;cbr=1;usedtx=0;stereo=0;useinbandfec=1;maxaveragebitrate=32000";
 
 /// The sizes of a data channel message and an SCTP port that everybody uses (RFC 8841 §5 and §6).
 const SCTP_LINES: &str = "a=sctp-port:5000\r\na=max-message-size:16384\r\n";

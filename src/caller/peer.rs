@@ -698,3 +698,6 @@ fn local_address_towards(relay: SocketAddr) -> Option<IpAddr> {
     socket.connect(relay).ok()?;
     Some(socket.local_addr().ok()?.ip())
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,5 +1,4 @@
-//! Samples are what the crate, Chromium and Firefox really say, shortened where lines repeat. The addresses in
-//! them are from RFC 5737.
+//! Samples are what the crate, Chromium and Firefox really say; the JavaScript tests read the same files.
 
 use super::*;
 
@@ -34,77 +33,12 @@ const CRATE_OFFER: &str = "v=0\r\n\
     a=ice-ufrag:maispWtTqWBMhCZf\r\n\
     a=ice-pwd:meTzzWPJFljRrDqPcERaSmDYHxIrentW\r\n";
 
-/// Chromium as the offerer: everything at media level, other codecs beside Opus, candidates.
-const CHROMIUM_OFFER: &str = "v=0\r\n\
-    o=- 4611731400430051336 2 IN IP4 127.0.0.1\r\n\
-    s=-\r\n\
-    t=0 0\r\n\
-    a=group:BUNDLE 0 1\r\n\
-    a=extmap-allow-mixed\r\n\
-    a=msid-semantic: WMS\r\n\
-    m=audio 9 UDP/TLS/RTP/SAVPF 63 111 9 0 8 13 110 126\r\n\
-    c=IN IP4 0.0.0.0\r\n\
-    a=rtcp:9 IN IP4 0.0.0.0\r\n\
-    a=candidate:2896278100 1 udp 41885439 192.0.2.1 49152 typ relay raddr 198.51.100.7 rport 50123 generation 0 ufrag 1kTC network-id 1 network-cost 10\r\n\
-    a=ice-ufrag:1kTC\r\n\
-    a=ice-pwd:x+OqLe0eFH8/KyTiSaVTwPYM\r\n\
-    a=ice-options:trickle\r\n\
-    a=fingerprint:sha-256 7B:8B:F0:65:5F:78:E2:51:3B:AC:6F:F3:3F:46:1B:35:DC:B8:5F:64:1A:24:C2:43:F0:A1:58:D0:A1:2C:19:08\r\n\
-    a=setup:actpass\r\n\
-    a=mid:0\r\n\
-    a=extmap:1 urn:ietf:params:rtp-hdrext:ssrc-audio-level\r\n\
-    a=sendrecv\r\n\
-    a=msid:- 26d8e2b3-6f4a-4a48-8c7d-0d1c7c1e2f0a\r\n\
-    a=rtcp-mux\r\n\
-    a=rtcp-rsize\r\n\
-    a=rtpmap:63 red/48000/2\r\n\
-    a=fmtp:63 111/111\r\n\
-    a=rtpmap:111 opus/48000/2\r\n\
-    a=rtcp-fb:111 transport-cc\r\n\
-    a=fmtp:111 minptime=10;useinbandfec=1\r\n\
-    a=rtpmap:9 G722/8000\r\n\
-    a=rtpmap:0 PCMU/8000\r\n\
-    a=ssrc:1399694169 cname:IJ0vGmyrGR7Jm8xN\r\n\
-    m=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\n\
-    c=IN IP4 0.0.0.0\r\n\
-    a=ice-ufrag:1kTC\r\n\
-    a=ice-pwd:x+OqLe0eFH8/KyTiSaVTwPYM\r\n\
-    a=fingerprint:sha-256 7B:8B:F0:65:5F:78:E2:51:3B:AC:6F:F3:3F:46:1B:35:DC:B8:5F:64:1A:24:C2:43:F0:A1:58:D0:A1:2C:19:08\r\n\
-    a=setup:actpass\r\n\
-    a=mid:1\r\n\
-    a=sctp-port:5000\r\n\
-    a=max-message-size:262144\r\n";
+const CHROMIUM_OFFER: &str = include_str!("../../../tests/fixtures/sdp/chromium-offer.sdp");
+const CHROMIUM_ANSWER: &str = include_str!("../../../tests/fixtures/sdp/chromium-answer.sdp");
+const FIREFOX_OFFER: &str = include_str!("../../../tests/fixtures/sdp/firefox-offer.sdp");
+const FIREFOX_ANSWER: &str = include_str!("../../../tests/fixtures/sdp/firefox-answer.sdp");
 
-/// Firefox as the answerer: fingerprint at session level, Opus as 109, its own order of lines.
-const FIREFOX_ANSWER: &str = "v=0\r\n\
-    o=mozilla...THIS_IS_SDPARTA-99.0 7306163013470812311 0 IN IP4 0.0.0.0\r\n\
-    s=-\r\n\
-    t=0 0\r\n\
-    a=fingerprint:sha-256 3D:4A:1C:60:0D:B6:5B:5C:8A:4B:5D:67:7F:A5:AF:02:B5:8F:24:04:AB:4D:5E:53:B5:6A:28:F1:17:66:B9:4E\r\n\
-    a=group:BUNDLE 0 1\r\n\
-    a=ice-options:trickle\r\n\
-    a=msid-semantic:WMS *\r\n\
-    m=audio 9 UDP/TLS/RTP/SAVPF 109\r\n\
-    c=IN IP4 0.0.0.0\r\n\
-    a=sendrecv\r\n\
-    a=fmtp:109 maxplaybackrate=48000;stereo=1;useinbandfec=1\r\n\
-    a=ice-pwd:9eb2a2a71b3aa4a24b3f2d6c1f7f5c0d\r\n\
-    a=ice-ufrag:0a6e1f52\r\n\
-    a=mid:0\r\n\
-    a=msid:- {4f5c1d7e-3d6b-4a0e-9f0b-2f5a9a3f6f11}\r\n\
-    a=rtcp-mux\r\n\
-    a=rtpmap:109 opus/48000/2\r\n\
-    a=setup:active\r\n\
-    a=ssrc:2406842361 cname:{b7e8a1a5-5f3d-4d0c-8a3d-0e9f7c6b5a41}\r\n\
-    m=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\n\
-    c=IN IP4 0.0.0.0\r\n\
-    a=sendrecv\r\n\
-    a=ice-pwd:9eb2a2a71b3aa4a24b3f2d6c1f7f5c0d\r\n\
-    a=ice-ufrag:0a6e1f52\r\n\
-    a=mid:1\r\n\
-    a=setup:active\r\n\
-    a=sctp-port:5000\r\n\
-    a=max-message-size:1073741823\r\n";
+const ALL: [&str; 5] = [CRATE_OFFER, CHROMIUM_OFFER, CHROMIUM_ANSWER, FIREFOX_OFFER, FIREFOX_ANSWER];
 
 fn described(ufrag: &str, pwd: &str, fingerprint: &str, setup: Setup, payload_type: u8) -> Description {
     Description {
@@ -118,42 +52,56 @@ fn described(ufrag: &str, pwd: &str, fingerprint: &str, setup: Setup, payload_ty
 
 #[test]
 fn the_five_values_of_the_crate_and_of_browsers_are_found() {
-    assert_eq!(
-        extract(CRATE_OFFER),
-        Ok(described(
+    for (sdp, ufrag, pwd, fingerprint, setup, payload_type) in [
+        (
+            CRATE_OFFER,
             "maispWtTqWBMhCZf",
             "meTzzWPJFljRrDqPcERaSmDYHxIrentW",
             "b5329cc53149098c4c3bb637f439a16187cacf49eb7ba3b7ffc9fb059bb85de5",
             Setup::Actpass,
             111,
-        ))
-    );
-    assert_eq!(
-        extract(CHROMIUM_OFFER),
-        Ok(described(
-            "1kTC",
-            "x+OqLe0eFH8/KyTiSaVTwPYM",
-            "7b8bf0655f78e2513bac6ff33f461b35dcb85f641a24c243f0a158d0a12c1908",
+        ),
+        (
+            CHROMIUM_OFFER,
+            "JIi/",
+            "azt+TrL/Z5aF5DuDUGJA8DaM",
+            "b91dffdcf0d6a2047bd9b4e1a7b28988352080810df6d00b09b19e1ad07c25b7",
             Setup::Actpass,
             111,
-        ))
-    );
-    assert_eq!(
-        extract(FIREFOX_ANSWER),
-        Ok(described(
-            "0a6e1f52",
-            "9eb2a2a71b3aa4a24b3f2d6c1f7f5c0d",
-            "3d4a1c600db65b5c8a4b5d677fa5af02b58f2404ab4d5e53b56a28f11766b94e",
+        ),
+        (
+            CHROMIUM_ANSWER,
+            "dTJp",
+            "nmvr77w/8fW1w9kaC5+/ZCFq",
+            "b4ab944a6caadce2c61d86214e2395fc9aefe75500a3f56956cd6bd5d2493fb9",
+            Setup::Active,
+            111,
+        ),
+        (
+            FIREFOX_OFFER,
+            "fdf4ad49",
+            "44ca1a1aa769d6cd16eb15653b402ea6",
+            "c7b12aba4363a17e8d694a00117ea29cfd8c9ac47c77578e2eb3703592983879",
+            Setup::Actpass,
+            109,
+        ),
+        (
+            FIREFOX_ANSWER,
+            "5206835b",
+            "cf46afd0834c366e7901451241c9e732",
+            "c6eda713f6a53fe6b98c666a2f0052d17c78d0b8fffbc9b3fddd1fb442730d70",
             Setup::Active,
             109,
-        ))
-    );
+        ),
+    ] {
+        assert_eq!(extract(sdp), Ok(described(ufrag, pwd, fingerprint, setup, payload_type)), "{ufrag}");
+    }
 }
 
 #[test]
 fn bare_line_feeds_and_hexadecimal_of_either_case_are_read() {
-    let sdp = CHROMIUM_OFFER.replace("\r\n", "\n").replace("7B:8B:F0", "7b:8b:f0");
-    assert_eq!(extract(&sdp), extract(CHROMIUM_OFFER));
+    let sdp = CRATE_OFFER.replace("\r\n", "\n").replace("B5:32:9C", "b5:32:9c");
+    assert_eq!(extract(&sdp), extract(CRATE_OFFER));
 }
 
 #[test]
@@ -186,9 +134,9 @@ fn what_is_missing_or_out_of_bounds_is_named() {
 fn the_remote_description_is_the_template_and_the_five_values() {
     let firefox = extract(FIREFOX_ANSWER).unwrap();
     let transport = "c=IN IP4 0.0.0.0\r\n\
-        a=ice-ufrag:0a6e1f52\r\n\
-        a=ice-pwd:9eb2a2a71b3aa4a24b3f2d6c1f7f5c0d\r\n\
-        a=fingerprint:sha-256 3D:4A:1C:60:0D:B6:5B:5C:8A:4B:5D:67:7F:A5:AF:02:B5:8F:24:04:AB:4D:5E:53:B5:6A:28:F1:17:66:B9:4E\r\n\
+        a=ice-ufrag:5206835b\r\n\
+        a=ice-pwd:cf46afd0834c366e7901451241c9e732\r\n\
+        a=fingerprint:sha-256 C6:ED:A7:13:F6:A5:3F:E6:B9:8C:66:6A:2F:00:52:D1:7C:78:D0:B8:FF:FB:C9:B3:FD:DD:1F:B4:42:73:0D:70\r\n\
         a=setup:active\r\n";
     let expected = format!(
         "v=0\r\n\
@@ -203,7 +151,7 @@ fn the_remote_description_is_the_template_and_the_five_values() {
         a=sendrecv\r\n\
         a=rtcp-mux\r\n\
         a=rtpmap:109 opus/48000/2\r\n\
-        a=fmtp:109 cbr=1;usedtx=0;stereo=0;useinbandfec=1;maxaveragebitrate=32000\r\n\
+        a=fmtp:109 minptime=10;cbr=1;usedtx=0;stereo=0;useinbandfec=1;maxaveragebitrate=32000\r\n\
         a=ptime:20\r\n\
         m=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\n\
         {transport}\
@@ -216,7 +164,7 @@ fn the_remote_description_is_the_template_and_the_five_values() {
 
 #[test]
 fn nothing_of_the_partners_own_making_is_in_the_remote_description() {
-    for sdp in [CRATE_OFFER, CHROMIUM_OFFER, FIREFOX_ANSWER] {
+    for sdp in ALL {
         let remote = remote(&extract(sdp).unwrap(), 1);
         for line in ["a=extmap", "a=msid", "a=ssrc", "cname", "a=candidate", "a=rtcp-fb", "red/", "PCMU"] {
             assert!(!remote.contains(line), "{line}");
@@ -227,7 +175,7 @@ fn nothing_of_the_partners_own_making_is_in_the_remote_description() {
 
 #[test]
 fn a_description_survives_the_way_there_and_back() {
-    for sdp in [CRATE_OFFER, CHROMIUM_OFFER, FIREFOX_ANSWER] {
+    for sdp in ALL {
         let description = extract(sdp).unwrap();
         assert_eq!(extract(&remote(&description, 1)), Ok(description));
     }
