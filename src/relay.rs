@@ -69,9 +69,7 @@ pub fn start(socket: UdpSocket, secret: Secret) -> io::Result<(Handle, JoinHandl
     }));
     udp::prepare(&socket)?;
     let relay = handle.clone();
-    let thread = thread::Builder::new()
-        .name("relay".to_owned())
-        .spawn(move || udp::run(socket, bound, &relay))?;
+    let thread = thread::Builder::new().name("relay".to_owned()).spawn(move || udp::run(socket, bound, &relay))?;
     Ok((handle, thread))
 }
 

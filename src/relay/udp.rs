@@ -39,10 +39,7 @@ pub(super) fn prepare(socket: &UdpSocket) -> io::Result<()> {
     tracing::info!(bytes, "relay receive buffer");
     if let Err(error) = socket::prepare(socket) {
         let kind = error.kind();
-        tracing::warn!(
-            ?kind,
-            "the relay answers from the address that the system chooses"
-        );
+        tracing::warn!(?kind, "the relay answers from the address that the system chooses");
     }
     Ok(())
 }
@@ -100,8 +97,5 @@ pub(super) fn wake(socket: &UdpSocket, address: SocketAddr) {
 }
 
 fn is_timeout(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted
-    )
+    matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted)
 }

@@ -10,8 +10,8 @@ use nix::{
     cmsg_space,
     libc::{in_addr, in_pktinfo, in6_addr, in6_pktinfo},
     sys::socket::{
-        ControlMessage, ControlMessageOwned, MsgFlags, MultiHeaders, SockaddrStorage, recvmsg,
-        sendmmsg, setsockopt, sockopt,
+        ControlMessage, ControlMessageOwned, MsgFlags, MultiHeaders, SockaddrStorage, recvmsg, sendmmsg, setsockopt,
+        sockopt,
     },
 };
 
@@ -38,38 +38,22 @@ impl Socket {
     /// A socket that has been prepared.
     pub fn new(socket: UdpSocket, bound: SocketAddr) -> Self {
         // To send, of the very length of the one message that goes along.
-        let sent = if bound.is_ipv6() {
-            cmsg_space!(in6_pktinfo)
-        } else {
-            cmsg_space!(in_pktinfo)
-        };
-        Self {
-            socket,
-            bound,
-            received: cmsg_space!(in6_pktinfo),
-            headers: MultiHeaders::preallocate(1, Some(sent)),
-        }
+        let sent = if bound.is_ipv6() { cmsg_space!(in6_pktinfo) } else { cmsg_space!(in_pktinfo) };
+        Self { socket, bound, received: cmsg_space!(in6_pktinfo), headers: MultiHeaders::preallocate(1, Some(sent)) }
     }
 
     /// Waits for a datagram.
     pub fn receive(&mut self, room: &mut [u8]) -> io::Result<Received> {
         let mut room = [IoSliceMut::new(room)];
         let control = Some(&mut self.received[..]);
-        let received = recvmsg::<SockaddrStorage>(
-            self.socket.as_raw_fd(),
-            &mut room,
-            control,
-            MsgFlags::empty(),
-        )?;
+        let received = recvmsg::<SockaddrStorage>(self.socket.as_raw_fd(), &mut room, control, MsgFlags::empty())?;
         let client = received.address.as_ref().and_then(plain);
         let client = client.ok_or(io::ErrorKind::InvalidData)?;
         let contacted = received.cmsgs()?.find_map(|message| match message {
             ControlMessageOwned::Ipv4PacketInfo(info) => {
                 Some(Ipv4Addr::from(info.ipi_addr.s_addr.to_ne_bytes()).into())
             }
-            ControlMessageOwned::Ipv6PacketInfo(info) => {
-                Some(Ipv6Addr::from(info.ipi6_addr.s6_addr).into())
-            }
+            ControlMessageOwned::Ipv6PacketInfo(info) => Some(Ipv6Addr::from(info.ipi6_addr.s6_addr).into()),
             _ => None,
         });
         let contacted: IpAddr = contacted.unwrap_or(self.bound.ip());
@@ -88,22 +72,11 @@ impl Socket {
         };
         let v4 = in_pktinfo {
             ipi_ifindex: 0,
-            ipi_spec_dst: in_addr {
-                s_addr: u32::from_ne_bytes(v4.octets()),
-            },
+            ipi_spec_dst: in_addr { s_addr: u32::from_ne_bytes(v4.octets()) },
             ipi_addr: in_addr { s_addr: 0 },
         };
-        let v6 = in6_pktinfo {
-            ipi6_addr: in6_addr {
-                s6_addr: v6.octets(),
-            },
-            ipi6_ifindex: 0,
-        };
-        let from = if is_v6 {
-            ControlMessage::Ipv6PacketInfo(&v6)
-        } else {
-            ControlMessage::Ipv4PacketInfo(&v4)
-        };
+        let v6 = in6_pktinfo { ipi6_addr: in6_addr { s6_addr: v6.octets() }, ipi6_ifindex: 0 };
+        let from = if is_v6 { ControlMessage::Ipv6PacketInfo(&v6) } else { ControlMessage::Ipv4PacketInfo(&v4) };
         sendmmsg(
             self.socket.as_raw_fd(),
             &mut self.headers,
