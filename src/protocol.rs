@@ -280,6 +280,10 @@ pub struct Relay {
 pub enum Transport {
     /// `turn:HOST:PORT?transport=udp`
     Udp,
+    /// `turn:HOST:PORT?transport=tcp`
+    Tcp,
+    /// `turns:HOST:PORT?transport=tcp`
+    Tls,
 }
 
 /// A value that is bound to a rule when it is read, so that no other code needs to check it again.

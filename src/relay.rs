@@ -9,7 +9,8 @@
 //!   `server/forward`.
 //! - Strangers get little: stateless nonces (`nonce`), a budget of answers (`budget`), no state.
 //!
-//! `server` is the rules, a state machine without I/O; `udp` is the thread that pumps datagrams through it.
+//! `server` is the rules, a state machine without I/O. `udp` is the thread that pumps datagrams through it, `tcp` the
+//! task that each connection has for itself; a packet goes from one kind of client to the other through `streams`.
 //! `message` and `data` are the two halves of the wire: what the relay answers, and what it passes on.
 
 mod allocation;
@@ -17,13 +18,17 @@ mod budget;
 mod credentials;
 mod data;
 mod five_tuple;
+mod framing;
 mod message;
 mod nonce;
+mod outbox;
 mod packet;
 mod random;
 mod server;
 mod socket;
+mod streams;
 mod table;
+mod tcp;
 mod udp;
 
 #[cfg(test)]
@@ -39,9 +44,11 @@ use std::{
     thread::{self, JoinHandle},
 };
 
+use self::streams::Streams;
 pub use self::{
     credentials::{Credentials, REALM, Secret, VALIDITY},
     five_tuple::FiveTuple,
+    framing::{Decoder, Malformed},
     packet::{MAX_DATAGRAM, Packet},
     server::{Action, Server},
 };
@@ -64,6 +71,7 @@ pub fn start(socket: UdpSocket, secret: Secret) -> io::Result<(Handle, JoinHandl
         server: Mutex::new(Server::new(secret.clone(), seed, Now::read())),
         secret,
         stopped: AtomicBool::new(false),
+        streams: Streams::default(),
         address: bound,
         waker: socket.try_clone()?,
     }));
@@ -83,6 +91,8 @@ struct Shared {
     server: Mutex<Server>,
     secret: Secret,
     stopped: AtomicBool,
+    /// The clients that came by TCP.
+    streams: Streams,
     address: SocketAddr,
     waker: UdpSocket,
 }
@@ -99,15 +109,20 @@ impl Handle {
         self.server().revoke(Now::read(), call);
     }
 
-    /// Stops relaying; the thread ends at once, or when it next looks around (a few seconds) where even
+    /// Stops relaying and closes every TCP connection; the thread ends at once, or when it next looks around (a few seconds) where even
     /// loopback does not get through.
     pub fn stop(&self) {
         self.0.stopped.store(true, Ordering::Release);
+        self.0.streams.close();
         udp::wake(&self.0.waker, self.0.address);
     }
 
     fn is_stopped(&self) -> bool {
         self.0.stopped.load(Ordering::Acquire)
+    }
+
+    fn streams(&self) -> &Streams {
+        &self.0.streams
     }
 
     /// A panic in the relay's thread is a bug, but none of those who end calls: they go on.

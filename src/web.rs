@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::ws::WebSocketUpgrade;
-use axum::extract::{Request, State};
+use axum::extract::{ConnectInfo, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
@@ -18,6 +18,7 @@ use tokio::sync::watch;
 use tower_http::compression::CompressionLayer;
 
 use crate::config::{Config, Origin};
+use crate::door::Arrival;
 use crate::matchmaking::Matchmaker;
 use crate::protocol::{MAX_MESSAGE_BYTES, ResumeToken};
 use crate::relay;
@@ -28,6 +29,9 @@ const READ_BUFFER_BYTES: usize = 4 * 1024;
 
 /// What may lie unwritten on one socket before sending fails. A mailbox full of the largest frames is under this.
 const MAX_WRITE_BUFFER_BYTES: usize = 64 * 1024;
+
+/// Where it is asked whether the server is well.
+const HEALTH: &str = "/healthz";
 
 /// What every socket's task shares.
 pub struct House {
@@ -58,10 +62,11 @@ impl House {
 /// Everything that HTTP serves.
 pub fn router(house: Arc<House>) -> Router {
     Router::new()
-        .route("/healthz", get(async || "well\n"))
+        .route(HEALTH, get(async || "well\n"))
         .fallback(files::serve)
         .layer(CompressionLayer::new())
         .route("/ws", get(upgrade))
+        .layer(middleware::from_fn_with_state(Arc::clone(&house), encrypt))
         .layer(middleware::from_fn(secure))
         .with_state(house)
 }
@@ -91,12 +96,31 @@ fn admits(config: &Config, headers: &HeaderMap) -> bool {
         (true, None) => config.allow_native,
         (true, Some(Ok(text))) => text.parse().is_ok_and(|origin: Origin| {
             if config.origins.is_empty() {
-                matches!(one(header::HOST), (true, Some(Ok(host))) if origin.is_of_host(host))
+                // With TLS no page of ours comes without it.
+                let fits = origin.is_secure() || config.tls_cert.is_none();
+                fits && matches!(one(header::HOST), (true, Some(Ok(host))) if origin.is_of_host(host))
             } else {
                 config.origins.contains(&origin)
             }
         }),
         _ => false,
+    }
+}
+
+/// Where there is TLS, sends whoever comes without it there. Except for the question whether the server is well,
+/// which is asked from this machine.
+async fn encrypt(State(house): State<Arc<House>>, request: Request, next: Next) -> Response {
+    let arrival = request.extensions().get::<ConnectInfo<Arrival>>();
+    let encrypted = house.config.tls_cert.is_none() || arrival.is_some_and(|ConnectInfo(it)| it.encrypted);
+    if encrypted || request.uri().path() == HEALTH {
+        return next.run(request).await;
+    }
+    let host = request.headers().get(header::HOST).and_then(|host| host.to_str().ok());
+    let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
+    let location = host.and_then(|host| HeaderValue::try_from(format!("https://{host}{path}")).ok());
+    match location {
+        Some(location) => (StatusCode::PERMANENT_REDIRECT, [(header::LOCATION, location)]).into_response(),
+        None => StatusCode::BAD_REQUEST.into_response(),
     }
 }
 

@@ -95,6 +95,16 @@ impl Server {
         (self.revoked).insert(call, last.saturating_add(REVOCATION_MARGIN));
     }
 
+    /// Whether this client has an allocation.
+    pub fn has_allocation(&mut self, now: Now, client: &FiveTuple) -> bool {
+        self.table.of_client(now.instant, client).is_some()
+    }
+
+    /// Ends the allocation of a client whose connection has ended.
+    pub fn disconnect(&mut self, client: &FiveTuple) {
+        self.table.remove(client);
+    }
+
     /// Forgets what has expired. Nothing depends on when this is called but memory.
     pub fn sweep(&mut self, now: Now) {
         self.table.sweep(now.instant);

@@ -8,13 +8,17 @@
 mod packet_info;
 #[cfg(not(target_os = "linux"))]
 mod plain;
+#[cfg(target_os = "linux")]
+mod single;
 
 use std::net::{IpAddr, SocketAddr};
 
 #[cfg(target_os = "linux")]
 pub(super) use packet_info::{Socket, prepare};
 #[cfg(not(target_os = "linux"))]
-pub(super) use plain::{Socket, prepare};
+pub(super) use plain::{Socket, prepare, send_one};
+#[cfg(target_os = "linux")]
+pub(super) use single::send_one;
 
 /// The length of a datagram, where it came from, and the address of ours that it was sent to.
 pub(super) type Received = (usize, SocketAddr, SocketAddr);

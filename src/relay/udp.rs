@@ -58,6 +58,10 @@ pub(super) fn run(socket: UdpSocket, bound: SocketAddr, relay: &Handle) {
                 let from = FiveTuple::new(Transport::Udp, client, server);
                 let action = relay.server().handle(Now::read(), &from, &mut packet);
                 let to = match action {
+                    Action::Forward(to) if to.transport() != Transport::Udp => {
+                        relay.streams().push(&to, packet.bytes());
+                        None
+                    }
                     Action::Nothing => None,
                     Action::Reply => Some(from),
                     Action::Forward(to) => Some(to),

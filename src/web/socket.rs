@@ -14,7 +14,7 @@ use super::pulse::{Beat, Pulse};
 use crate::clock::Now;
 use crate::mailbox::{Inbox, Mail, Mailbox, VisitorId, mailbox};
 use crate::matchmaking::Ticket;
-use crate::protocol::{ClientMessage, CloseCode, ProblemCode, Relay, ResumeToken, ServerMessage, Transport};
+use crate::protocol::{ClientMessage, CloseCode, ProblemCode, Relay, ResumeToken, ServerMessage};
 use crate::visitor::{Effect, Input, Visitor, Wait};
 
 /// How long one frame may take to be written. Whoever reads slower than that has stopped reading.
@@ -81,7 +81,7 @@ impl Line {
                     let credentials = house.relay.mint(call, side, now.unix);
                     let relay = Relay {
                         host: house.config.relay_host.as_ref().map(|host| host.as_str().to_owned()),
-                        transports: vec![Transport::Udp],
+                        transports: house.config.transports(),
                         username: credentials.username,
                         credential: credentials.credential,
                     };

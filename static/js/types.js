@@ -11,7 +11,7 @@
  * @typedef {'actpass' | 'active' | 'passive'} Setup
  * @typedef {{ ufrag: string, pwd: string, fingerprint: string, setup: Setup, payload_type: number }} Description
  * @typedef {{ host?: string, transports: Transport[], username: string, credential: string }} Relay
- * @typedef {'udp'} Transport
+ * @typedef {'udp' | 'tcp' | 'tls'} Transport
  * @typedef {{ type: 'matched', call: string, side: 'a' | 'b', offerer: boolean, relay: Relay }} Matched
  *
  * @typedef {{ type: 'hello', resume?: string }

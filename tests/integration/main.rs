@@ -8,5 +8,7 @@ mod page;
 mod relay;
 mod server;
 mod signalling;
+mod start;
+mod tls;
 mod voice;
 mod wire;
