@@ -14,20 +14,12 @@ pub struct Now {
 impl Now {
     /// Reads both clocks. Only pumps call this.
     pub fn read() -> Self {
-        let unix = SystemTime::now()
-            .duration_since(SystemTime::UNIX_EPOCH)
-            .map_or(0, |since| since.as_secs());
-        Self {
-            instant: Instant::now(),
-            unix,
-        }
+        let unix = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs());
+        Self { instant: Instant::now(), unix }
     }
 
     /// The moment that comes `by` later on both clocks.
     pub fn after(self, by: Duration) -> Self {
-        Self {
-            instant: self.instant + by,
-            unix: self.unix + by.as_secs(),
-        }
+        Self { instant: self.instant + by, unix: self.unix + by.as_secs() }
     }
 }

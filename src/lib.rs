@@ -1,4 +1,236 @@
-//! Sotto: anonymous one-on-one voice.
+//! Sotto: anonymous one-on-one voice. A visitor opens a page, presses one button, is paired with somebody
+//! else who pressed it, and they talk. No account, no profile, nothing stored.
+//!
+//! ```text
+//!  visitor's page ──ws──▶ web ──▶ visitor ──▶ matchmaking    (pairs two tickets, then is out of the way)
+//!        ▲                          │  ▲        │
+//!        │                          ▼  └────────┘ Matched { call, side, partner's mailbox }
+//!        └─ descriptions, credentials ─ visitor ◀─mailbox─▶ partner's visitor
+//!  visitor's page ──udp──▶ relay ──▶ partner's page           (DTLS-SRTP, opaque to us)
+//! ```
+//!
+//! - [`web`] accepts a socket, checks its Origin, and runs one task for its visitor. The task pumps; its `Drop`
+//!   undoes everything once.
+//! - [`visitor`] is one visitor's rules, pure: `(state, input, now) -> effects`.
+//! - [`matchmaking`] decides who meets whom; its rule, [`matchmaking::pairing`], is pure as well.
+//! - [`mailbox`] is how one visitor's task is told something by another's.
+//! - [`relay`] is a TURN server that can reach nobody but the partner. Each visitor's task makes its own
+//!   side's credentials from the call's name, so that the relay and the rest share a secret and no table.
+//! - [`protocol`] is the wire between page and server, and [`clock`] the moment that is passed in.
+//! - [`caller`] is a visitor without a browser, for the tests and later for probes.
+//! - [`config`] is what an operator can set.
+//!
+//! Imports point one way: `main → lib → web → visitor → {matchmaking, relay} → mailbox → protocol`. A call is two symmetric
+//! values, one owned by each side's visitor; there is no call table.
 
+pub mod caller;
 pub mod clock;
+pub mod config;
+pub mod mailbox;
+pub mod matchmaking;
 pub mod protocol;
+pub mod relay;
+pub mod visitor;
+pub mod web;
+
+use std::io::{ErrorKind, Read, Write};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, UdpSocket};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use axum::serve::{ListenerExt, TapIo};
+use socket2::{Domain, Protocol, Socket, Type};
+use tracing::{info, warn};
+
+use crate::config::{Config, DEFAULT_LISTEN};
+use crate::web::House;
+
+/// How many connections may wait to be accepted.
+const BACKLOG: i32 = 1024;
+
+/// How many free ports are tried until one is free for TCP and for UDP.
+const PORT_TRIES: usize = 32;
+
+/// How long sockets may take to close when the server stops.
+const CLOSE_WITHIN: Duration = Duration::from_secs(3);
+
+/// How long the health check waits for an answer.
+const HEALTH_WITHIN: Duration = Duration::from_secs(3);
+
+/// The TCP side, with each connection's socket options set.
+type Listener = TapIo<tokio::net::TcpListener, fn(&mut tokio::net::TcpStream)>;
+
+/// Page, signalling and relay on one port.
+pub struct Server {
+    listener: Listener,
+    address: SocketAddr,
+    house: Arc<House>,
+    /// The relay's thread.
+    relaying: JoinHandle<()>,
+}
+
+impl Server {
+    /// Takes the port, TCP and UDP, and starts the relay.
+    ///
+    /// # Errors
+    ///
+    /// When the port is taken or not permitted, or the system has no random bytes for the relay's secret.
+    pub async fn bind(config: Config) -> anyhow::Result<Self> {
+        let (tcp, udp) = match take_port(config.listen) {
+            // A container or machine without IPv6; whoever named an address gets that address or an error.
+            Err(error) if config.listen == DEFAULT_LISTEN && !taken(&error) => {
+                warn!("no IPv6 here, listening on IPv4 alone");
+                take_port(SocketAddr::from((Ipv4Addr::UNSPECIFIED, config.listen.port())))
+            }
+            done => done,
+        }
+        .with_context(|| format!("cannot listen on {}", config.listen))?;
+        let address = tcp.local_addr()?;
+        // `waiting` and `matched` are two small writes: the second must not wait for the first's acknowledgement.
+        let listener = tokio::net::TcpListener::from_std(tcp)?.tap_io(
+            (|stream| {
+                // Without it everything works 40 ms later.
+                let _ = stream.set_nodelay(true);
+            }) as fn(&mut tokio::net::TcpStream),
+        );
+        let (relay, relaying) = relay::start(udp, relay::Secret::random()?)?;
+        let house = Arc::new(House::new(config, relay));
+        Ok(Self { listener, address, house, relaying })
+    }
+
+    /// The address that was taken, with the port if it was left to the system.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Where a browser on this machine finds the page. `localhost` for a wildcard address: browsers give the microphone
+    /// to secure contexts only, and without TLS that is `localhost` or a loopback address.
+    pub fn url(&self) -> String {
+        if self.address.ip().is_unspecified() {
+            format!("http://localhost:{}", self.address.port())
+        } else {
+            format!("http://{}", self.address)
+        }
+    }
+
+    /// Serves until `shutdown` completes, then closes every socket and stops the relay.
+    ///
+    /// # Errors
+    ///
+    /// When accepting connections fails for good.
+    pub async fn run(self, shutdown: impl Future<Output = ()> + Send + 'static) -> anyhow::Result<()> {
+        let Self { listener, house, relaying, .. } = self;
+        let relay = house.relay.clone();
+        let matching = tokio::spawn({
+            let house = Arc::clone(&house);
+            async move { house.matchmaker.run().await }
+        });
+        let closing = house.closing.clone();
+        let serving = axum::serve(listener, web::router(house)).with_graceful_shutdown({
+            let closing = closing.clone();
+            async move {
+                shutdown.await;
+                info!("closing");
+                closing.send_replace(true);
+            }
+        });
+        let overdue = {
+            let mut closing = closing.subscribe();
+            async move {
+                // An error would mean that nobody serves any more, which is as good.
+                let _ = closing.wait_for(|closing| *closing).await;
+                drop(closing);
+                tokio::time::sleep(CLOSE_WITHIN).await;
+            }
+        };
+        let served = tokio::select! {
+            served = async {
+                serving.await?;
+                // Every visitor's task holds a receiver until it has told its page.
+                closing.closed().await;
+                Ok(())
+            } => served,
+            () = overdue => Ok::<_, std::io::Error>(()),
+        };
+        matching.abort();
+        relay.stop();
+        // The thread ends at once, and a panic in it has been printed.
+        let _ = tokio::task::spawn_blocking(|| relaying.join()).await;
+        served.context("serving failed")
+    }
+}
+
+/// Asks the server that listens on `listen` whether it is well.
+///
+/// # Errors
+///
+/// When it does not answer in time, or not with 200.
+pub fn healthcheck(listen: SocketAddr) -> anyhow::Result<()> {
+    let loopback = match listen.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => vec![IpAddr::from(Ipv4Addr::LOCALHOST)],
+        // The server may have found no IPv6.
+        IpAddr::V6(ip) if ip.is_unspecified() => vec![Ipv6Addr::LOCALHOST.into(), Ipv4Addr::LOCALHOST.into()],
+        ip => vec![ip],
+    };
+    let mut last = None;
+    for ip in loopback {
+        match TcpStream::connect_timeout(&SocketAddr::new(ip, listen.port()), HEALTH_WITHIN) {
+            Ok(stream) => return ask(stream),
+            Err(error) => last = Some(error),
+        }
+    }
+    match last {
+        Some(error) => Err(error).context("nobody listens"),
+        None => bail!("nobody listens"),
+    }
+}
+
+fn ask(mut stream: TcpStream) -> anyhow::Result<()> {
+    stream.set_read_timeout(Some(HEALTH_WITHIN))?;
+    stream.set_write_timeout(Some(HEALTH_WITHIN))?;
+    stream.write_all(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
+    let mut start = [0; 12];
+    stream.read_exact(&mut start).context("no answer")?;
+    if &start != b"HTTP/1.1 200" {
+        bail!("not well");
+    }
+    Ok(())
+}
+
+/// Whether binding failed for a reason that IPv4 would share.
+fn taken(error: &std::io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::AddrInUse | ErrorKind::PermissionDenied)
+}
+
+/// Binds the same port for TCP and UDP.
+fn take_port(listen: SocketAddr) -> std::io::Result<(std::net::TcpListener, UdpSocket)> {
+    let tries = if listen.port() == 0 { PORT_TRIES } else { 1 };
+    let mut last = None;
+    for _ in 0..tries {
+        let tcp = open(listen, Type::STREAM, Protocol::TCP)?;
+        tcp.listen(BACKLOG)?;
+        let tcp = std::net::TcpListener::from(tcp);
+        tcp.set_nonblocking(true)?;
+        match open(tcp.local_addr()?, Type::DGRAM, Protocol::UDP) {
+            Ok(udp) => return Ok((tcp, udp.into())),
+            Err(error) => last = Some(error),
+        }
+    }
+    Err(last.unwrap_or_else(|| ErrorKind::AddrInUse.into()))
+}
+
+fn open(address: SocketAddr, kind: Type, protocol: Protocol) -> std::io::Result<Socket> {
+    let domain = Domain::for_address(address);
+    let socket = Socket::new(domain, kind, Some(protocol))?;
+    if domain == Domain::IPV6 {
+        socket.set_only_v6(false)?;
+    }
+    if kind == Type::STREAM {
+        // A restart must not wait for the old connections' TIME_WAIT.
+        socket.set_reuse_address(true)?;
+    }
+    socket.bind(&address.into())?;
+    Ok(socket)
+}

@@ -1,1 +1,53 @@
-fn main() {}
+//! Flags, logging, signals; the rest is the library's.
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use clap::Parser;
+use sotto::Server;
+use sotto::config::{Cli, Command, Config};
+use tokio::signal::unix::{SignalKind, signal};
+use tracing::level_filters::LevelFilter;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+
+fn main() -> ExitCode {
+    let Cli { command, config } = Cli::parse();
+    start_log(config.log);
+    let done = match command {
+        Some(Command::Healthcheck) => sotto::healthcheck(config.listen),
+        None => serve(config),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("sotto: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Logs our own lines only: those of the libraries name addresses.
+fn start_log(level: LevelFilter) {
+    tracing_subscriber::registry()
+        .with(tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(false))
+        .with(Targets::new().with_target("sotto", level))
+        .init();
+}
+
+#[tokio::main]
+async fn serve(config: Config) -> anyhow::Result<()> {
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let server = Server::bind(config).await?;
+    writeln!(std::io::stdout(), "listening on {}", server.url())?;
+    server
+        .run(async move {
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+            }
+        })
+        .await
+}

@@ -275,7 +275,7 @@ pub struct Relay {
 }
 
 /// How TURN messages travel between a page and the relay (RFC 8656 §2.1, RFC 7065).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Transport {
     /// `turn:HOST:PORT?transport=udp`
@@ -362,28 +362,15 @@ macro_rules! silent {
     )*};
 }
 
-silent!(
-    Ufrag,
-    Pwd,
-    Fingerprint,
-    PayloadType,
-    Port,
-    ResumeToken,
-    Languages
-);
+silent!(Ufrag, Pwd, Fingerprint, PayloadType, Port, ResumeToken, Languages);
 
 fn is_ice_chars(value: &str, least: usize, most: usize) -> bool {
     (least..=most).contains(&value.len())
-        && value
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'+' || byte == b'/')
+        && value.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'+' || byte == b'/')
 }
 
 fn is_hex(value: &str, digits: usize) -> bool {
-    value.len() == digits
-        && value
-            .bytes()
-            .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+    value.len() == digits && value.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
 
 fn yes() -> bool {

@@ -1,1 +1,12 @@
-fn main() {}
+//! Everything that needs the real server: it runs as its own process, on a port of its own, and is spoken to as
+//! visitors do. One binary, for link time.
+
+mod browser;
+mod caller;
+mod mixed;
+mod page;
+mod relay;
+mod server;
+mod signalling;
+mod voice;
+mod wire;

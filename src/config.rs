@@ -1,0 +1,233 @@
+//! What an operator can set: by flag or by environment, read once and checked once.
+
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::str::FromStr;
+
+use clap::{Args, Parser, Subcommand};
+use thiserror::Error;
+use tracing::level_filters::LevelFilter;
+
+/// The default of [`Config::listen`]: every address of the machine, IPv6 and IPv4.
+pub const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V6(Ipv6Addr::UNSPECIFIED), 8080);
+
+/// Anonymous one-on-one voice: one button, one stranger, nothing kept.
+#[derive(Debug, Parser)]
+#[command(name = "sotto", version, about)]
+pub struct Cli {
+    /// What to do instead of serving.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    /// What serving can be told.
+    #[command(flatten)]
+    pub config: Config,
+}
+
+/// What the binary does besides serving.
+#[derive(Debug, Clone, Subcommand)]
+pub enum Command {
+    /// Ask the server on this machine whether it is well; for HEALTHCHECK. Exits with 0 if it is
+    Healthcheck,
+}
+
+/// What serving can be told. Everything has a default that is right for one container.
+#[derive(Debug, Clone, Args)]
+pub struct Config {
+    /// Address and port for the page, the WebSocket and the relay, TCP and UDP alike; port 0 takes a free one
+    #[arg(long, env = "SOTTO_LISTEN", value_name = "ADDRESS:PORT", default_value_t = DEFAULT_LISTEN, global = true)]
+    pub listen: SocketAddr,
+
+    /// Origin that pages are served from, such as https://talk.example.org; may be given more than once. Without
+    /// it, a page's Origin has to be the host that it talks to
+    #[arg(long = "origin", env = "SOTTO_ORIGIN", value_name = "ORIGIN", value_delimiter = ',')]
+    pub origins: Vec<Origin>,
+
+    /// Let callers in that send no Origin: programs, not browsers
+    #[arg(long, env = "SOTTO_ALLOW_NATIVE")]
+    pub allow_native: bool,
+
+    /// Where pages reach the relay, when that is not the host and port they were loaded from (a proxy that
+    /// passes no UDP stands in front)
+    #[arg(long, env = "SOTTO_RELAY_HOST", value_name = "HOST[:PORT]")]
+    pub relay_host: Option<RelayHost>,
+
+    /// How much to log: off, error, warn, info, debug or trace. At no level is an address logged
+    #[arg(long, env = "SOTTO_LOG", value_name = "LEVEL", default_value_t = LevelFilter::INFO)]
+    pub log: LevelFilter,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+            origins: Vec::new(),
+            allow_native: false,
+            relay_host: None,
+            log: LevelFilter::INFO,
+        }
+    }
+}
+
+/// The serialisation of a web origin (RFC 6454 §6.2), in lower case and without a default port.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Origin {
+    scheme: &'static str,
+    authority: String,
+}
+
+/// Why a text is no [`Origin`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("an origin is http:// or https://, a host, perhaps a port, and nothing after it")]
+pub struct NoOrigin;
+
+impl Origin {
+    /// Whether a request that names `host` in its Host header is one to this origin's own server.
+    pub fn is_of_host(&self, host: &str) -> bool {
+        authority(self.scheme, host).is_some_and(|authority| authority == self.authority)
+    }
+}
+
+impl FromStr for Origin {
+    type Err = NoOrigin;
+
+    fn from_str(text: &str) -> Result<Self, NoOrigin> {
+        let (scheme, rest) = text.split_once("://").ok_or(NoOrigin)?;
+        let scheme = ["http", "https"].into_iter().find(|known| known.eq_ignore_ascii_case(scheme)).ok_or(NoOrigin)?;
+        Ok(Self { scheme, authority: authority(scheme, rest).ok_or(NoOrigin)? })
+    }
+}
+
+/// A host and perhaps a port, in lower case and without the scheme's default port.
+fn authority(scheme: &str, text: &str) -> Option<String> {
+    let (host, port) = split_host(text)?;
+    let host = host.to_ascii_lowercase();
+    let default = if scheme == "https" { 443 } else { 80 };
+    Some(match port {
+        Some(port) if port != default => format!("{host}:{port}"),
+        _ => host,
+    })
+}
+
+/// Takes `host`, `host:port`, `[v6]` and `[v6]:port` apart; `None` for anything else.
+fn split_host(text: &str) -> Option<(&str, Option<u16>)> {
+    let end = if text.starts_with('[') { text.find(']')? + 1 } else { text.find(':').unwrap_or(text.len()) };
+    let (host, rest) = text.split_at(end);
+    let port = match rest.strip_prefix(':') {
+        // Digits alone: `u16::from_str` would take a plus sign as well.
+        Some(digits) if !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit()) => {
+            Some(digits.parse().ok()?)
+        }
+        Some(_) => return None,
+        None if rest.is_empty() => None,
+        None => return None,
+    };
+    let named = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_');
+    let numbered = |byte: u8| byte.is_ascii_hexdigit() || matches!(byte, b':' | b'.');
+    let fits = match host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+        Some(inside) => !inside.is_empty() && inside.bytes().all(numbered),
+        None => !host.is_empty() && host.bytes().all(named),
+    };
+    fits.then_some((host, port))
+}
+
+/// A host and perhaps a port, as a TURN URI takes them (RFC 7065).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RelayHost(String);
+
+/// Why a text is no [`RelayHost`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("a relay host is a name or an address (IPv6 in brackets) and perhaps a port")]
+pub struct NoRelayHost;
+
+impl RelayHost {
+    /// As it goes into a TURN URI.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for RelayHost {
+    type Err = NoRelayHost;
+
+    fn from_str(text: &str) -> Result<Self, NoRelayHost> {
+        split_host(text).map(|_| Self(text.to_owned())).ok_or(NoRelayHost)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn origin(text: &str) -> Option<Origin> {
+        text.parse().ok()
+    }
+
+    #[test]
+    fn an_origin_is_of_its_own_host_and_of_no_other() {
+        for (text, host) in [
+            ("http://localhost:8080", "localhost:8080"),
+            ("http://localhost", "localhost:80"),
+            ("http://localhost:80", "localhost"),
+            ("https://Talk.example.org", "talk.EXAMPLE.org"),
+            ("https://talk.example.org", "talk.example.org:443"),
+            ("http://[::1]:8080", "[::1]:8080"),
+        ] {
+            assert!(origin(text).is_some_and(|origin| origin.is_of_host(host)), "{text} {host}");
+        }
+        for (text, host) in [
+            ("http://localhost:8080", "localhost:8081"),
+            ("http://localhost:8080", "localhost"),
+            ("https://talk.example.org", "talk.example.org:80"),
+            ("https://talk.example.org.evil.example", "talk.example.org"),
+            ("https://evil-talk.example.org", "talk.example.org"),
+            ("https://talk.example.org", "talk.example.org, evil.example"),
+            ("http://localhost:8080", ""),
+        ] {
+            assert!(origin(text).is_some_and(|origin| !origin.is_of_host(host)), "{text} {host}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_origin_is_refused() {
+        for text in [
+            "",
+            "null",
+            "localhost:8080",
+            "http://",
+            "http://a/",
+            "http://a/b",
+            "http://a b",
+            "http://u@a",
+            "http://a:",
+            "http://a:x",
+            "http://a:+80",
+            "http://a:65536",
+            "ftp://a",
+            "file://",
+            "http://[::1",
+            "http://[]",
+            "http://a?b",
+            "chrome-extension://abcdef",
+            "http://a:80:80",
+            "http://a\r\nb",
+        ] {
+            assert_eq!(origin(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        use clap::CommandFactory;
+        Cli::command().debug_assert();
+        let cli = Cli::try_parse_from(["sotto", "--origin", "https://a.example,https://b.example"]).expect("valid");
+        assert_eq!(cli.config.origins.len(), 2);
+        for wrong in [
+            &["sotto", "--listen", "nowhere"][..],
+            &["sotto", "--origin", "a.example"],
+            &["sotto", "--relay-host", "turn:a"],
+            &["sotto", "--log", "loud"],
+            &["sotto", "--unknown"],
+        ] {
+            assert!(Cli::try_parse_from(wrong).is_err(), "{wrong:?}");
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! How one visitor's task is told something by another: a bounded queue and two decided failures.
+
+use tokio::sync::mpsc;
+
+use crate::protocol::{CallId, Description, EndReason, Port, Pwd, Side, Ufrag};
+
+/// How many mails may lie unread. A whole call set-up is under twenty; whoever has this many unread has
+/// stopped reading.
+pub const CAPACITY: usize = 64;
+
+/// Names one visitor for as long as its task lives, never longer and never outside the process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct VisitorId(pub u64);
+
+/// Names one wait in the queue. Increasing, so that it also settles who came first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct TicketId(pub u64);
+
+/// What one visitor's task is told by the matchmaker or by its partner's task.
+#[derive(Debug, Clone)]
+pub enum Mail {
+    /// The matchmaker has paired this visitor.
+    Matched(Match),
+    /// The partner's description.
+    Describe {
+        /// The call it belongs to.
+        call: CallId,
+        /// As the partner sent it.
+        description: Description,
+    },
+    /// One of the partner's candidates.
+    Candidate {
+        /// The call it belongs to.
+        call: CallId,
+        /// Its virtual port.
+        port: Port,
+    },
+    /// The partner's new ICE credentials.
+    Restart {
+        /// The call it belongs to.
+        call: CallId,
+        /// The new username fragment.
+        ufrag: Ufrag,
+        /// The new password.
+        pwd: Pwd,
+    },
+    /// The partner is out of the call.
+    Gone {
+        /// The call it belongs to.
+        call: CallId,
+        /// As the partner's side knows it.
+        why: EndReason,
+    },
+}
+
+/// One side's half of a match.
+#[derive(Debug, Clone)]
+pub struct Match {
+    /// The wait that it ends; a visitor that has moved on refuses it.
+    pub ticket: TicketId,
+    /// The new call.
+    pub call: CallId,
+    /// This side.
+    pub side: Side,
+    /// Whether this side makes the offer.
+    pub offerer: bool,
+    /// Who the partner is, so that the two can be kept apart afterwards.
+    pub partner: VisitorId,
+    /// Where the partner can be told something.
+    pub mailbox: Mailbox,
+}
+
+/// The sending end of a visitor's mailbox.
+#[derive(Debug, Clone)]
+pub struct Mailbox(mpsc::Sender<Mail>);
+
+/// The receiving end.
+#[derive(Debug)]
+pub struct Inbox(mpsc::Receiver<Mail>);
+
+/// Makes a mailbox with its two ends.
+pub fn mailbox() -> (Mailbox, Inbox) {
+    let (sender, receiver) = mpsc::channel(CAPACITY);
+    (Mailbox(sender), Inbox(receiver))
+}
+
+impl Mailbox {
+    /// Puts a mail in, without waiting. False when nobody will read it: the visitor is gone, or has not read
+    /// for so long that the box is full, which is treated as gone. Its own deadlines then end its task.
+    pub fn send(&self, mail: Mail) -> bool {
+        self.0.try_send(mail).is_ok()
+    }
+}
+
+impl Inbox {
+    /// The next mail. Never ends while a [`Mailbox`] exists; cancel-safe.
+    pub async fn next(&mut self) -> Option<Mail> {
+        self.0.recv().await
+    }
+
+    /// The next mail, if there is one already.
+    pub fn try_next(&mut self) -> Option<Mail> {
+        self.0.try_recv().ok()
+    }
+
+    /// Closes the box, so that no more can be put in, and returns what lies unread.
+    pub fn close(&mut self) -> Vec<Mail> {
+        self.0.close();
+        std::iter::from_fn(|| self.try_next()).collect()
+    }
+}

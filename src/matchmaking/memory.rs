@@ -1,0 +1,228 @@
+//! One process's pool: the rule of [`super::pairing`] under one lock, and the telling.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use tokio::sync::Notify;
+use uuid::Uuid;
+
+use super::pairing::{Pair, Pool, Ticket};
+use crate::mailbox::{Mail, Mailbox, Match, TicketId, VisitorId};
+use crate::protocol::{EndReason, Side};
+
+/// Pairs the visitors of this process.
+///
+/// The lock is held for one call of the rule, a few microseconds, and never while a mailbox is told. It is a
+/// `std::sync::Mutex` because nothing awaits under it.
+#[derive(Debug, Default)]
+pub struct Matchmaker {
+    state: Mutex<State>,
+    /// Rung when the next event of the pool may have changed.
+    changed: Notify,
+    next_ticket: AtomicU64,
+    next_visitor: AtomicU64,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    pool: Pool,
+    mailboxes: HashMap<TicketId, Mailbox>,
+}
+
+impl State {
+    /// Joins pairs with the mailboxes of their two sides.
+    fn address(&mut self, pairs: Vec<Pair>) -> Vec<(Pair, Mailbox, Mailbox)> {
+        let mut take = |ticket: &Ticket| self.mailboxes.remove(&ticket.id);
+        pairs
+            .into_iter()
+            .filter_map(|pair| Some((take(&pair.older)?, take(&pair.newer)?, pair)))
+            .map(|(older, newer, pair)| (pair, older, newer))
+            .collect()
+    }
+}
+
+impl Matchmaker {
+    /// A name for a visitor whose task begins.
+    pub fn new_visitor(&self) -> VisitorId {
+        VisitorId(self.next_visitor.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// A name for a wait that begins.
+    pub fn new_ticket(&self) -> TicketId {
+        TicketId(self.next_ticket.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// Puts a ticket in. The match comes as [`Mail::Matched`], perhaps before this returns.
+    pub fn join(&self, ticket: Ticket, mailbox: Mailbox, now: Instant) {
+        let told = {
+            let mut state = self.lock();
+            state.mailboxes.insert(ticket.id, mailbox);
+            let pairs = state.pool.join(ticket, now);
+            state.address(pairs)
+        };
+        self.changed.notify_one();
+        self.tell(told, now);
+    }
+
+    /// Takes a ticket out. When its match is already on the way, the visitor refuses it on arrival.
+    pub fn leave(&self, ticket: TicketId) {
+        let mut state = self.lock();
+        state.mailboxes.remove(&ticket);
+        state.pool.leave(ticket);
+    }
+
+    /// Notes that two visitors have talked.
+    pub fn keep_apart(&self, one: VisitorId, other: VisitorId, now: Instant) {
+        self.lock().pool.keep_apart(one, other, now);
+        self.changed.notify_one();
+    }
+
+    /// Drops all that is known of a visitor whose task ends.
+    pub fn forget(&self, visitor: VisitorId) {
+        self.lock().pool.forget(visitor);
+    }
+
+    /// How many wait.
+    pub fn waiting(&self) -> usize {
+        self.lock().pool.len()
+    }
+
+    /// Pairs those who come to fit by waiting. Runs for as long as the server does.
+    pub async fn run(&self) {
+        loop {
+            let next = self.lock().pool.next_event();
+            let changed = self.changed.notified();
+            match next {
+                Some(at) => tokio::select! {
+                    () = tokio::time::sleep_until(at.into()) => self.advance(Instant::now()),
+                    () = changed => {}
+                },
+                None => changed.await,
+            }
+        }
+    }
+
+    /// Lets time pass up to `now`.
+    pub fn advance(&self, now: Instant) {
+        let told = {
+            let mut state = self.lock();
+            let pairs = state.pool.advance(now);
+            state.address(pairs)
+        };
+        self.tell(told, now);
+    }
+
+    /// Tells both sides of each pair. A side that cannot be told is gone: the other goes back to its place, and
+    /// may be paired at once with somebody else, who is told in turn.
+    fn tell(&self, mut pairs: Vec<(Pair, Mailbox, Mailbox)>, now: Instant) {
+        while let Some((pair, older, newer)) = pairs.pop() {
+            let call = Uuid::new_v4();
+            // The newer side is at its screen this very moment, so its offer is made without delay.
+            let matched = |side: Side, own: &Ticket, partner: &Ticket, mailbox: &Mailbox| {
+                Mail::Matched(Match {
+                    ticket: own.id,
+                    call,
+                    side,
+                    offerer: side == Side::B,
+                    partner: partner.visitor,
+                    mailbox: mailbox.clone(),
+                })
+            };
+            if !newer.send(matched(Side::B, &pair.newer, &pair.older, &older)) {
+                let mut state = self.lock();
+                state.mailboxes.insert(pair.older.id, older);
+                let again = state.pool.join(pair.older, now);
+                pairs.extend(state.address(again));
+            } else if !older.send(matched(Side::A, &pair.older, &pair.newer, &newer)) {
+                newer.send(Mail::Gone { call, why: EndReason::Vanished });
+            }
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // A panic under the lock would be a bug of ours; the pool is still the best there is.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mailbox::{Inbox, mailbox};
+    use crate::matchmaking::WIDEN_AFTER;
+    use crate::protocol::{Languages, Role};
+
+    fn ticket(maker: &Matchmaker, role: Role, joined: Instant) -> Ticket {
+        Ticket {
+            id: maker.new_ticket(),
+            visitor: maker.new_visitor(),
+            languages: Languages::new(vec!["en".to_owned()]).expect("a language"),
+            role,
+            avoid_recent: true,
+            joined,
+        }
+    }
+
+    fn read(inbox: &mut Inbox) -> Vec<Mail> {
+        inbox.close()
+    }
+
+    #[test]
+    fn both_are_told_and_can_tell_each_other() {
+        let (maker, now) = (Matchmaker::default(), Instant::now());
+        let ((one, mut one_in), (two, mut two_in)) = (mailbox(), mailbox());
+        maker.join(ticket(&maker, Role::Either, now), one, now);
+        maker.join(ticket(&maker, Role::Either, now), two, now);
+        let (one, two) = (read(&mut one_in), read(&mut two_in));
+        let ([Mail::Matched(one)], [Mail::Matched(two)]) = (&one[..], &two[..]) else {
+            panic!("one match each");
+        };
+        assert_eq!(one.call, two.call);
+        assert_eq!((one.side, two.side), (Side::A, Side::B));
+        assert!(!one.offerer && two.offerer);
+        assert_eq!(maker.waiting(), 0);
+    }
+
+    #[test]
+    fn whoever_is_paired_with_somebody_gone_keeps_their_place() {
+        let (maker, now) = (Matchmaker::default(), Instant::now());
+        let (first, mut first_in) = mailbox();
+        maker.join(ticket(&maker, Role::Either, now), first, now);
+        // Their task ended after the join was sent and before its ticket was taken out.
+        let (gone, gone_in) = mailbox();
+        drop(gone_in);
+        maker.join(ticket(&maker, Role::Either, now), gone, now);
+        assert_eq!(maker.waiting(), 1);
+        let (third, mut third_in) = mailbox();
+        maker.join(ticket(&maker, Role::Either, now), third, now);
+        assert_eq!((read(&mut first_in).len(), read(&mut third_in).len()), (1, 1));
+    }
+
+    #[test]
+    fn whoever_meets_somebody_gone_who_waited_longer_is_told_to_go_back() {
+        let (maker, now) = (Matchmaker::default(), Instant::now());
+        let (gone, gone_in) = mailbox();
+        maker.join(ticket(&maker, Role::Either, now), gone, now);
+        drop(gone_in);
+        let (second, mut second_in) = mailbox();
+        maker.join(ticket(&maker, Role::Either, now), second, now);
+        let mails = read(&mut second_in);
+        let [Mail::Matched(matched), Mail::Gone { call, why: EndReason::Vanished }] = &mails[..] else {
+            panic!("a match that is taken back: {mails:?}");
+        };
+        assert_eq!(matched.call, *call);
+    }
+
+    #[test]
+    fn two_talkers_are_told_when_time_has_passed() {
+        let (maker, now) = (Matchmaker::default(), Instant::now());
+        let ((one, mut one_in), (two, mut two_in)) = (mailbox(), mailbox());
+        maker.join(ticket(&maker, Role::Talk, now), one, now);
+        maker.join(ticket(&maker, Role::Talk, now), two, now);
+        assert_eq!(maker.waiting(), 2);
+        maker.advance(now + WIDEN_AFTER);
+        assert_eq!((read(&mut one_in).len(), read(&mut two_in).len()), (1, 1));
+    }
+}

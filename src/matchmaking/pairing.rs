@@ -1,0 +1,271 @@
+//! The rule of who meets whom, without I/O.
+//!
+//! Two tickets fit when they share a language and their roles complement each other; once the older of
+//! the two has waited [`WIDEN_AFTER`], the roles no longer count. Two visitors who have just talked do not fit for
+//! [`RECENT_FOR`] unless both said that they do not mind. Among those who fit, the one who waited longest
+//! comes first.
+//!
+//! The pool keeps one queue per language and role, in the order of waiting. A join looks only at the heads
+//! of the queues that could fit (at most eight languages times three roles), stepping over nobody but recent
+//! partners, so its cost does not grow with the number waiting.
+//!
+//! Between calls one thing always holds: no two tickets in the pool fit each other at the last moment that
+//! was passed in. A pair can begin to fit only by a join, by the older ticket's widening or by a recent
+//! meeting's fading; each of these is an event, and each event looks for its pair.
+
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeSet, HashMap};
+use std::time::{Duration, Instant};
+
+use crate::mailbox::{TicketId, VisitorId};
+use crate::protocol::{Languages, Role};
+
+/// How long a wish to talk or to listen is held before anybody who shares a language will do. Long enough for
+/// the wished-for role to turn up where people come every few seconds, short enough that a lonely visitor at
+/// night is not kept from the one other person there.
+pub const WIDEN_AFTER: Duration = Duration::from_secs(15);
+
+/// How long two who have just talked are kept apart. Whoever presses again wants somebody else; after ten
+/// minutes meeting again is a coincidence and no longer a refusal undone.
+pub const RECENT_FOR: Duration = Duration::from_secs(10 * 60);
+
+/// One visitor's wait.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ticket {
+    /// Names this wait; later tickets have higher numbers.
+    pub id: TicketId,
+    /// Whose it is.
+    pub visitor: VisitorId,
+    /// What they want to talk in.
+    pub languages: Languages,
+    /// What they would rather do.
+    pub role: Role,
+    /// Whether they mind meeting a recent partner again.
+    pub avoid_recent: bool,
+    /// When the waiting began. Somebody put back after a vanished partner keeps the first moment.
+    pub joined: Instant,
+}
+
+impl Ticket {
+    /// The order of waiting: who joined first, and between equals who has the lower number.
+    fn place(&self) -> Place {
+        (self.joined, self.id)
+    }
+}
+
+/// Two tickets that meet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pair {
+    /// The one who waited longer.
+    pub older: Ticket,
+    /// The other.
+    pub newer: Ticket,
+}
+
+impl Pair {
+    fn of(one: Ticket, other: Ticket) -> Self {
+        if one.place() <= other.place() { Self { older: one, newer: other } } else { Self { older: other, newer: one } }
+    }
+}
+
+type Place = (Instant, TicketId);
+
+/// A primary language subtag, padded with zeros.
+type Tag = [u8; 3];
+
+/// Everybody who waits, and who has just talked with whom.
+#[derive(Debug, Default)]
+pub struct Pool {
+    tickets: HashMap<TicketId, Ticket>,
+    by_visitor: HashMap<VisitorId, TicketId>,
+    queues: HashMap<(Tag, Role), BTreeSet<Place>>,
+    /// When each ticket's role stops counting. `Either` is never in it.
+    widenings: BTreeSet<Place>,
+    /// Until when each visitor is kept apart from whom; both directions.
+    recent: HashMap<VisitorId, HashMap<VisitorId, Instant>>,
+    /// The same by moment, each pair once, the lower visitor first.
+    fadings: BTreeSet<(Instant, VisitorId, VisitorId)>,
+}
+
+impl Pool {
+    /// Lets time pass up to `now`, then puts a ticket in or pairs it at once; the last pair is the ticket's, if it
+    /// is in one. A visitor has one ticket: an older one of the same visitor is dropped.
+    pub fn join(&mut self, ticket: Ticket, now: Instant) -> Vec<Pair> {
+        if let Some(&old) = self.by_visitor.get(&ticket.visitor) {
+            self.take(old);
+        }
+        let mut pairs = self.advance(now);
+        match self.oldest_fit(&ticket, now).and_then(|found| self.take(found)) {
+            Some(partner) => pairs.push(Pair::of(partner, ticket)),
+            None => self.insert(ticket, now),
+        }
+        pairs
+    }
+
+    /// Takes a ticket out. False when it was not there: its match is already on the way.
+    pub fn leave(&mut self, ticket: TicketId) -> bool {
+        self.take(ticket).is_some()
+    }
+
+    /// Notes that two visitors have talked, and keeps them apart from `now` on for [`RECENT_FOR`].
+    pub fn keep_apart(&mut self, one: VisitorId, other: VisitorId, now: Instant) {
+        if one == other {
+            return;
+        }
+        let until = now + RECENT_FOR;
+        for (visitor, partner) in [(one, other), (other, one)] {
+            let before = self.recent.entry(visitor).or_default().insert(partner, until);
+            if let Some(before) = before {
+                self.fadings.remove(&(before, one.min(other), one.max(other)));
+            }
+        }
+        self.fadings.insert((until, one.min(other), one.max(other)));
+    }
+
+    /// Drops all that is known of a visitor who will not come back.
+    pub fn forget(&mut self, visitor: VisitorId) {
+        if let Some(&ticket) = self.by_visitor.get(&visitor) {
+            self.take(ticket);
+        }
+        for (partner, until) in self.recent.remove(&visitor).unwrap_or_default() {
+            self.fadings.remove(&(until, visitor.min(partner), visitor.max(partner)));
+            if let Entry::Occupied(mut entry) = self.recent.entry(partner) {
+                entry.get_mut().remove(&visitor);
+                if entry.get().is_empty() {
+                    entry.remove();
+                }
+            }
+        }
+    }
+
+    /// Lets time pass up to `now`: the pairs that fit through waiting alone, in the order in which they came to fit.
+    pub fn advance(&mut self, now: Instant) -> Vec<Pair> {
+        let mut pairs = Vec::new();
+        while let Some(at) = self.next_event().filter(|&at| at <= now) {
+            let widening = self.widenings.first().copied().filter(|first| first.0 == at);
+            if let Some((_, id)) = widening {
+                self.widenings.pop_first();
+                pairs.extend(self.pair_waiting(id, at));
+            } else if let Some((_, one, other)) = self.fadings.pop_first() {
+                self.part(one, other);
+                let tickets = [one, other].map(|visitor| self.by_visitor.get(&visitor).copied());
+                if let [Some(one), Some(other)] = tickets {
+                    // Nobody else began to fit at this moment, so the older one's oldest fit is the other.
+                    let older =
+                        self.tickets.get(&one).map(Ticket::place) <= self.tickets.get(&other).map(Ticket::place);
+                    pairs.extend(self.pair_waiting(if older { one } else { other }, at));
+                }
+            }
+        }
+        pairs
+    }
+
+    /// When [`Self::advance`] next has something to do.
+    pub fn next_event(&self) -> Option<Instant> {
+        let widening = self.widenings.first().map(|first| first.0);
+        let fading = self.fadings.first().map(|first| first.0);
+        widening.into_iter().chain(fading).min()
+    }
+
+    /// How many wait.
+    pub fn len(&self) -> usize {
+        self.tickets.len()
+    }
+
+    /// Whether nobody waits.
+    pub fn is_empty(&self) -> bool {
+        self.tickets.is_empty()
+    }
+
+    /// Pairs a waiting ticket with its oldest fit.
+    fn pair_waiting(&mut self, id: TicketId, now: Instant) -> Option<Pair> {
+        let found = self.oldest_fit(self.tickets.get(&id)?, now)?;
+        Some(Pair::of(self.take(id)?, self.take(found)?))
+    }
+
+    /// Who of those waiting fits `ticket` and has waited longest.
+    fn oldest_fit(&self, ticket: &Ticket, now: Instant) -> Option<TicketId> {
+        let widened = ticket.joined + WIDEN_AFTER <= now;
+        let mut best: Option<Place> = None;
+        for tag in tags(&ticket.languages) {
+            for role in [Role::Talk, Role::Listen, Role::Either] {
+                let Some(queue) = self.queues.get(&(tag, role)) else {
+                    continue;
+                };
+                let any_age = widened || complement(ticket.role, role);
+                let fit = queue
+                    .iter()
+                    .take_while(|place| any_age || place.0 + WIDEN_AFTER <= now)
+                    .take_while(|place| best.is_none_or(|best| **place < best))
+                    .find(|place| {
+                        self.tickets
+                            .get(&place.1)
+                            .is_some_and(|other| other.visitor != ticket.visitor && !self.apart(ticket, other))
+                    });
+                best = fit.copied().or(best);
+            }
+        }
+        best.map(|place| place.1)
+    }
+
+    /// Whether these two have just talked and are not to meet again yet.
+    fn apart(&self, one: &Ticket, other: &Ticket) -> bool {
+        (one.avoid_recent || other.avoid_recent)
+            && self.recent.get(&one.visitor).is_some_and(|recent| recent.contains_key(&other.visitor))
+    }
+
+    fn part(&mut self, one: VisitorId, other: VisitorId) {
+        for (visitor, partner) in [(one, other), (other, one)] {
+            if let Entry::Occupied(mut entry) = self.recent.entry(visitor) {
+                entry.get_mut().remove(&partner);
+                if entry.get().is_empty() {
+                    entry.remove();
+                }
+            }
+        }
+    }
+
+    fn insert(&mut self, ticket: Ticket, now: Instant) {
+        for tag in tags(&ticket.languages) {
+            self.queues.entry((tag, ticket.role)).or_default().insert(ticket.place());
+        }
+        if ticket.role != Role::Either && ticket.joined + WIDEN_AFTER > now {
+            self.widenings.insert((ticket.joined + WIDEN_AFTER, ticket.id));
+        }
+        self.by_visitor.insert(ticket.visitor, ticket.id);
+        self.tickets.insert(ticket.id, ticket);
+    }
+
+    fn take(&mut self, id: TicketId) -> Option<Ticket> {
+        let ticket = self.tickets.remove(&id)?;
+        for tag in tags(&ticket.languages) {
+            if let Entry::Occupied(mut entry) = self.queues.entry((tag, ticket.role)) {
+                entry.get_mut().remove(&ticket.place());
+                if entry.get().is_empty() {
+                    entry.remove();
+                }
+            }
+        }
+        self.widenings.remove(&(ticket.joined + WIDEN_AFTER, id));
+        self.by_visitor.remove(&ticket.visitor);
+        Some(ticket)
+    }
+}
+
+/// Whether two roles fit at once.
+fn complement(one: Role, other: Role) -> bool {
+    one == Role::Either || other == Role::Either || one != other
+}
+
+fn tags(languages: &Languages) -> impl Iterator<Item = Tag> + '_ {
+    languages.get().iter().map(|language| {
+        let mut tag = Tag::default();
+        for (to, from) in tag.iter_mut().zip(language.bytes()) {
+            *to = from;
+        }
+        tag
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,324 @@
+//! The rule against a slow twin that looks at everybody, over thousands of random histories.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use proptest::prelude::*;
+
+use super::*;
+
+/// The same rule without queues: every question is answered by looking at all pairs.
+#[derive(Default)]
+struct Twin {
+    waiting: Vec<Ticket>,
+    apart: BTreeMap<(VisitorId, VisitorId), Instant>,
+}
+
+impl Twin {
+    fn fits(&self, one: &Ticket, other: &Ticket, now: Instant) -> bool {
+        let shared = one.languages.get().iter().any(|tag| other.languages.get().contains(tag));
+        let roles = !matches!((one.role, other.role), (Role::Talk, Role::Talk) | (Role::Listen, Role::Listen))
+            || one.joined.min(other.joined) + WIDEN_AFTER <= now;
+        let key = (one.visitor.min(other.visitor), one.visitor.max(other.visitor));
+        let apart = self.apart.contains_key(&key) && (one.avoid_recent || other.avoid_recent);
+        one.visitor != other.visitor && shared && roles && !apart
+    }
+
+    fn oldest_fit(&self, ticket: &Ticket, now: Instant) -> Option<TicketId> {
+        self.waiting
+            .iter()
+            .filter(|other| other.id != ticket.id && self.fits(ticket, other, now))
+            .min_by_key(|other| other.place())
+            .map(|other| other.id)
+    }
+
+    fn take(&mut self, id: TicketId) -> Option<Ticket> {
+        let index = self.waiting.iter().position(|ticket| ticket.id == id)?;
+        Some(self.waiting.swap_remove(index))
+    }
+
+    fn pair_waiting(&mut self, id: TicketId, now: Instant) -> Option<Pair> {
+        let ticket = self.waiting.iter().find(|ticket| ticket.id == id)?.clone();
+        let found = self.oldest_fit(&ticket, now)?;
+        self.take(id);
+        Some(Pair::of(ticket, self.take(found)?))
+    }
+
+    fn advance(&mut self, from: Instant, now: Instant) -> Vec<Pair> {
+        let mut events = BTreeSet::new();
+        for ticket in &self.waiting {
+            let at = ticket.joined + WIDEN_AFTER;
+            if ticket.role != Role::Either && from < at && at <= now {
+                events.insert((at, 0, ticket.id.0, 0));
+            }
+        }
+        for (pair, &until) in &self.apart {
+            if until <= now {
+                events.insert((until, 1, pair.0.0, pair.1.0));
+            }
+        }
+        let mut pairs = Vec::new();
+        for (at, kind, one, other) in events {
+            if kind == 0 {
+                pairs.extend(self.pair_waiting(TicketId(one), at));
+            } else {
+                self.apart.remove(&(VisitorId(one), VisitorId(other)));
+                let mut two: Vec<_> = self
+                    .waiting
+                    .iter()
+                    .filter(|ticket| [one, other].contains(&ticket.visitor.0))
+                    .map(Ticket::place)
+                    .collect();
+                two.sort();
+                if let [older, _] = two[..] {
+                    pairs.extend(self.pair_waiting(older.1, at));
+                }
+            }
+        }
+        pairs
+    }
+}
+
+#[derive(Debug, Clone)]
+enum Step {
+    Join {
+        visitor: u64,
+        languages: u8,
+        role: Role,
+        avoid_recent: bool,
+    },
+    Leave {
+        visitor: u64,
+    },
+    Pass {
+        millis: u64,
+    },
+    /// The oldest call ends after both have talked.
+    End,
+    /// In the oldest call the older side vanishes before it begins: the newer one goes back to its place.
+    Vanish,
+    Forget {
+        visitor: u64,
+    },
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let role = prop_oneof![Just(Role::Talk), Just(Role::Listen), Just(Role::Either)];
+    prop_oneof![
+        8 => (0..12_u64, 1..8_u8, role, prop::bool::weighted(0.7))
+            .prop_map(|(visitor, languages, role, avoid_recent)| Step::Join { visitor, languages, role, avoid_recent }),
+        2 => (0..12_u64).prop_map(|visitor| Step::Leave { visitor }),
+        4 => prop_oneof![Just(0), Just(1), 1..20_000_u64, Just(15_000), 1..700_000_u64].prop_map(|millis| Step::Pass { millis }),
+        4 => Just(Step::End),
+        2 => Just(Step::Vanish),
+        1 => (0..12_u64).prop_map(|visitor| Step::Forget { visitor }),
+    ]
+}
+
+fn languages(bits: u8) -> Languages {
+    let tags: Vec<String> = ["en", "de", "fil"]
+        .into_iter()
+        .enumerate()
+        .filter(|(index, _)| bits & (1 << index) != 0)
+        .map(|(_, tag)| tag.to_owned())
+        .collect();
+    Languages::new(tags).expect("one to three different tags")
+}
+
+fn ticket(id: u64, visitor: u64, bits: u8, role: Role, joined: Instant) -> Ticket {
+    Ticket {
+        id: TicketId(id),
+        visitor: VisitorId(visitor),
+        languages: languages(bits),
+        role,
+        avoid_recent: true,
+        joined,
+    }
+}
+
+fn history(steps: Vec<Step>) -> Result<(), TestCaseError> {
+    let mut now = Instant::now();
+    let (mut pool, mut twin) = (Pool::default(), Twin::default());
+    let mut calls: Vec<Pair> = Vec::new();
+    let mut next = 0;
+    for step in steps {
+        let busy = |calls: &[Pair], visitor: u64| {
+            calls.iter().any(|call| [call.older.visitor, call.newer.visitor].contains(&VisitorId(visitor)))
+        };
+        let (pairs, expected) = match step {
+            Step::Join { visitor, languages: bits, role, avoid_recent } => {
+                // The rules of one visitor (visitor.rs) allow a join only when idle.
+                if busy(&calls, visitor) || twin.waiting.iter().any(|ticket| ticket.visitor.0 == visitor) {
+                    continue;
+                }
+                next += 1;
+                let ticket = Ticket { avoid_recent, ..ticket(next, visitor, bits, role, now) };
+                let expected = twin.oldest_fit(&ticket, now);
+                let expected = match expected.and_then(|found| twin.take(found)) {
+                    Some(partner) => vec![Pair::of(partner, ticket.clone())],
+                    None => {
+                        twin.waiting.push(ticket.clone());
+                        vec![]
+                    }
+                };
+                (pool.join(ticket, now), expected)
+            }
+            Step::Leave { visitor } => {
+                let found = twin.waiting.iter().find(|ticket| ticket.visitor.0 == visitor).map(|ticket| ticket.id);
+                let Some(id) = found else { continue };
+                twin.take(id);
+                prop_assert!(pool.leave(id));
+                prop_assert!(!pool.leave(id));
+                (vec![], vec![])
+            }
+            Step::Pass { millis } => {
+                let from = now;
+                now += Duration::from_millis(millis);
+                (pool.advance(now), twin.advance(from, now))
+            }
+            Step::End => {
+                if calls.is_empty() {
+                    continue;
+                }
+                let call = calls.remove(0);
+                let (one, other) = (call.older.visitor, call.newer.visitor);
+                pool.keep_apart(one, other, now);
+                pool.keep_apart(other, one, now);
+                twin.apart.insert((one.min(other), one.max(other)), now + RECENT_FOR);
+                (vec![], vec![])
+            }
+            Step::Vanish => {
+                if calls.is_empty() {
+                    continue;
+                }
+                let call = calls.remove(0);
+                next += 1;
+                let back = Ticket { id: TicketId(next), ..call.newer };
+                let expected = twin.oldest_fit(&back, now);
+                let expected = match expected.and_then(|found| twin.take(found)) {
+                    Some(partner) => vec![Pair::of(partner, back.clone())],
+                    None => {
+                        twin.waiting.push(back.clone());
+                        vec![]
+                    }
+                };
+                (pool.join(back, now), expected)
+            }
+            Step::Forget { visitor } => {
+                if busy(&calls, visitor) {
+                    continue;
+                }
+                pool.forget(VisitorId(visitor));
+                twin.waiting.retain(|ticket| ticket.visitor.0 != visitor);
+                twin.apart.retain(|pair, _| ![pair.0.0, pair.1.0].contains(&visitor));
+                (vec![], vec![])
+            }
+        };
+        // Symmetric, oldest first, and the same as looking at everybody.
+        prop_assert_eq!(&pairs, &expected);
+        for pair in pairs {
+            prop_assert!(pair.older.place() < pair.newer.place());
+            prop_assert_ne!(pair.older.visitor, pair.newer.visitor);
+            for side in [&pair.older, &pair.newer] {
+                prop_assert!(!busy(&calls, side.visitor.0), "in two calls");
+                prop_assert!(!pool.tickets.contains_key(&side.id), "in a call and waiting");
+            }
+            calls.push(pair);
+        }
+        // Nobody lost, nobody left waiting beside somebody who fits.
+        let ids: BTreeSet<_> = twin.waiting.iter().map(|ticket| ticket.id).collect();
+        let held: BTreeSet<_> = pool.tickets.keys().copied().collect();
+        prop_assert_eq!(ids, held);
+        for one in &twin.waiting {
+            prop_assert_eq!(twin.oldest_fit(one, now), None);
+        }
+        check_inside(&pool)?;
+    }
+    Ok(())
+}
+
+/// The pool's indices agree with one another, and nothing is left behind in them.
+fn check_inside(pool: &Pool) -> Result<(), TestCaseError> {
+    let queued: usize = pool.queues.values().map(BTreeSet::len).sum();
+    let tags: usize = pool.tickets.values().map(|ticket| ticket.languages.get().len()).sum();
+    prop_assert_eq!(queued, tags);
+    prop_assert!(pool.queues.values().all(|queue| !queue.is_empty()));
+    prop_assert_eq!(pool.by_visitor.len(), pool.tickets.len());
+    prop_assert!(pool.widenings.iter().all(|place| pool.tickets.contains_key(&place.1)));
+    let apart: usize = pool.recent.values().map(HashMap::len).sum();
+    prop_assert_eq!(apart, 2 * pool.fadings.len());
+    prop_assert!(pool.recent.values().all(|partners| !partners.is_empty()));
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 4_000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn every_history_is_fair(steps in prop::collection::vec(step(), 1..120)) {
+        history(steps)?;
+    }
+}
+
+#[test]
+fn talk_meets_listen_at_once_and_talk_meets_talk_after_a_while() {
+    let now = Instant::now();
+    let mut pool = Pool::default();
+    assert_eq!(pool.join(ticket(1, 1, 1, Role::Talk, now), now), []);
+    assert_eq!(pool.join(ticket(2, 2, 1, Role::Talk, now), now), []);
+    assert_eq!(pool.next_event(), Some(now + WIDEN_AFTER));
+    assert_eq!(pool.advance(now + WIDEN_AFTER - Duration::from_millis(1)), []);
+    let pairs = pool.join(ticket(3, 3, 1, Role::Listen, now), now);
+    assert_eq!(pairs[0].older.id, TicketId(1));
+    pool.join(ticket(4, 4, 1, Role::Talk, now), now);
+    let pairs = pool.advance(now + WIDEN_AFTER);
+    assert_eq!((pairs[0].older.id, pairs[0].newer.id), (TicketId(2), TicketId(4)));
+    assert!(pool.is_empty());
+    assert_eq!(pool.next_event(), None);
+}
+
+#[test]
+fn language_is_never_given_up() {
+    let now = Instant::now();
+    let mut pool = Pool::default();
+    pool.join(ticket(1, 1, 0b001, Role::Either, now), now);
+    assert_eq!(pool.join(ticket(2, 2, 0b010, Role::Either, now), now), []);
+    assert_eq!(pool.advance(now + Duration::from_secs(3600)), []);
+    let later = now + Duration::from_secs(3600);
+    let pairs = pool.join(ticket(3, 3, 0b011, Role::Either, later), later);
+    assert_eq!(pairs[0].older.id, TicketId(1));
+    assert_eq!(pool.len(), 1);
+}
+
+#[test]
+fn those_who_have_just_talked_wait_even_when_they_are_alone() {
+    let now = Instant::now();
+    let mut pool = Pool::default();
+    pool.keep_apart(VisitorId(1), VisitorId(2), now);
+    pool.join(ticket(1, 1, 1, Role::Either, now), now);
+    assert_eq!(pool.join(ticket(2, 2, 1, Role::Either, now), now), []);
+    assert_eq!(pool.advance(now + RECENT_FOR - Duration::from_secs(1)), []);
+    assert_eq!(pool.advance(now + RECENT_FOR).len(), 1);
+}
+
+#[test]
+fn those_who_have_just_talked_meet_at_once_when_both_ask_for_it() {
+    let now = Instant::now();
+    for both in [false, true] {
+        let mut pool = Pool::default();
+        pool.keep_apart(VisitorId(1), VisitorId(2), now);
+        pool.join(Ticket { avoid_recent: false, ..ticket(1, 1, 1, Role::Either, now) }, now);
+        let pairs = pool.join(Ticket { avoid_recent: !both, ..ticket(2, 2, 1, Role::Either, now) }, now);
+        assert_eq!(pairs.len(), usize::from(both));
+    }
+}
+
+#[test]
+fn somebody_put_back_is_first_again() {
+    let now = Instant::now();
+    let later = now + Duration::from_secs(5);
+    let mut pool = Pool::default();
+    pool.join(ticket(2, 2, 1, Role::Talk, later), later);
+    pool.join(ticket(3, 1, 1, Role::Talk, now), later);
+    let pairs = pool.join(ticket(4, 4, 1, Role::Listen, later), later);
+    assert_eq!(pairs[0].older.visitor, VisitorId(1));
+}

@@ -1,0 +1,117 @@
+//! The relay: a TURN server (RFC 8656) that cannot be misused, because it has nowhere to send to but the
+//! partner.
+//!
+//! - Relayed addresses are names. No socket is opened for an allocation; its address is
+//!   [`RELAYED_ADDRESS`](crate::protocol::RELAYED_ADDRESS) and a virtual port, and a payload goes from one
+//!   client's 5-tuple to the partner's inside this process.
+//! - Allocations belong to one side of one call, named by their credentials (`credentials`), and reach only
+//!   those of the other side (`table`). Every other peer is refused, in `server/control` and once more in
+//!   `server/forward`.
+//! - Strangers get little: stateless nonces (`nonce`), a budget of answers (`budget`), no state.
+//!
+//! `server` is the rules, a state machine without I/O; `udp` is the thread that pumps datagrams through it.
+//! `message` and `data` are the two halves of the wire: what the relay answers, and what it passes on.
+
+mod allocation;
+mod budget;
+mod credentials;
+mod data;
+mod five_tuple;
+mod message;
+mod nonce;
+mod packet;
+mod random;
+mod server;
+mod socket;
+mod table;
+mod udp;
+
+#[cfg(test)]
+mod testing;
+
+use std::{
+    io,
+    net::{SocketAddr, UdpSocket},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread::{self, JoinHandle},
+};
+
+pub use self::{
+    credentials::{Credentials, REALM, Secret, VALIDITY},
+    five_tuple::FiveTuple,
+    packet::{MAX_DATAGRAM, Packet},
+    server::{Action, Server},
+};
+use crate::{
+    clock::Now,
+    protocol::{CallId, Side},
+};
+
+/// Starts to relay on a bound socket, in a thread of its own that ends after [`Handle::stop`]. The socket
+/// may be dual-stack.
+///
+/// # Errors
+///
+/// When there is no randomness to be had, or the socket or the thread cannot be set up.
+pub fn start(socket: UdpSocket, secret: Secret) -> io::Result<(Handle, JoinHandle<()>)> {
+    let mut seed = [0; 32];
+    getrandom::fill(&mut seed)?;
+    let bound = socket.local_addr()?;
+    let handle = Handle(Arc::new(Shared {
+        server: Mutex::new(Server::new(secret.clone(), seed, Now::read())),
+        secret,
+        stopped: AtomicBool::new(false),
+        address: bound,
+        waker: socket.try_clone()?,
+    }));
+    udp::prepare(&socket)?;
+    let relay = handle.clone();
+    let thread = thread::Builder::new().name("relay".to_owned()).spawn(move || udp::run(socket, bound, &relay))?;
+    Ok((handle, thread))
+}
+
+/// A running relay, for those who match and end calls. Clones are the same relay.
+#[derive(Clone)]
+pub struct Handle(Arc<Shared>);
+
+struct Shared {
+    /// Held for one datagram at a time by the thread that has received it, and for a moment by `revoke`;
+    /// that one comes once a call, so nobody waits.
+    server: Mutex<Server>,
+    secret: Secret,
+    stopped: AtomicBool,
+    address: SocketAddr,
+    waker: UdpSocket,
+}
+
+impl Handle {
+    /// Credentials for one side of a call, good for [`VALIDITY`] seconds from `unix` on.
+    pub fn mint(&self, call: CallId, side: Side, unix: u64) -> Credentials {
+        self.0.secret.mint(call, side, unix)
+    }
+
+    /// Ends a call. When this returns nothing more is forwarded for it, and its credentials are worth
+    /// nothing. Blocks for microseconds, so it can be called from a task.
+    pub fn revoke(&self, call: CallId) {
+        self.server().revoke(Now::read(), call);
+    }
+
+    /// Stops relaying; the thread ends at once, or when it next looks around (a few seconds) where even
+    /// loopback does not get through.
+    pub fn stop(&self) {
+        self.0.stopped.store(true, Ordering::Release);
+        udp::wake(&self.0.waker, self.0.address);
+    }
+
+    fn is_stopped(&self) -> bool {
+        self.0.stopped.load(Ordering::Acquire)
+    }
+
+    /// A panic in the relay's thread is a bug, but none of those who end calls: they go on.
+    fn server(&self) -> MutexGuard<'_, Server> {
+        self.0.server.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,136 @@
+//! One allocation (RFC 8656 §6): a client's 5-tuple, its virtual port, and what it has asked to hear from.
+
+use std::time::{Duration, Instant};
+
+use stun_types::{attribute::ErrorCode, message::TransactionId};
+
+use super::{credentials::User, five_tuple::FiveTuple};
+
+/// Lifetime of an allocation after Allocate and after every Refresh: the default of RFC 8656 §3.2, which
+/// browsers count on. It is the longest as well, so that nothing outlives a vanished client for long
+/// (RFC 8656 §7.2 allows it).
+pub(super) const LIFETIME: Duration = Duration::from_secs(600);
+
+/// RFC 8656 §9 leaves no choice.
+const PERMISSION_LIFETIME: Duration = Duration::from_secs(300);
+
+/// RFC 8656 §12 leaves no choice.
+const CHANNEL_LIFETIME: Duration = Duration::from_secs(600);
+
+/// Channels of one allocation at a time. Each is for one allocation of the partner, who may have
+/// [`MAX_PER_SIDE`](super::table::MAX_PER_SIDE) of them; as many again may have been replaced by an ICE
+/// restart and not yet have expired.
+pub(super) const MAX_CHANNELS: usize = 32;
+
+/// The numbers that may be bound (RFC 8656 §12).
+const CHANNEL_NUMBERS: std::ops::RangeInclusive<u16> = 0x4000..=0x4FFF;
+
+pub(super) struct Allocation {
+    pub five_tuple: FiveTuple,
+    /// Whose credentials made it; nobody else's may change it.
+    pub user: User,
+    /// The virtual port, unique within the call.
+    pub port: u16,
+    /// Of the Allocate request that made it, to know that one again.
+    pub transaction: TransactionId,
+    pub expires: Instant,
+    /// Until when the one address that peers can have is permitted.
+    permitted: Option<Instant>,
+    channels: Vec<Channel>,
+    /// Makes transaction ids for Data indications: a random half, and a count of its own, so that nobody
+    /// reads off it how busy others are.
+    tag: u32,
+    indications: u64,
+}
+
+struct Channel {
+    number: u16,
+    port: u16,
+    expires: Instant,
+}
+
+impl Allocation {
+    pub fn new(
+        now: Instant,
+        five_tuple: FiveTuple,
+        user: User,
+        port: u16,
+        transaction: TransactionId,
+        tag: u32,
+    ) -> Self {
+        Self {
+            five_tuple,
+            user,
+            port,
+            transaction,
+            expires: now + LIFETIME,
+            permitted: None,
+            channels: Vec::new(),
+            tag,
+            indications: 0,
+        }
+    }
+
+    pub fn is_alive(&self, now: Instant) -> bool {
+        now < self.expires
+    }
+
+    pub fn refresh(&mut self, now: Instant) {
+        self.expires = now + LIFETIME;
+    }
+
+    /// Installs or refreshes the permission for [`RELAYED_ADDRESS`](crate::protocol::RELAYED_ADDRESS).
+    ///
+    /// Permissions are by IP address, and here all peers share one: a permission admits every allocation of
+    /// the partner. That it admits nobody else is because only the partner's can be looked up.
+    pub fn permit(&mut self, now: Instant) {
+        self.permitted = Some(now + PERMISSION_LIFETIME);
+    }
+
+    pub fn permits(&self, now: Instant) -> bool {
+        self.permitted.is_some_and(|until| now < until)
+    }
+
+    /// Binds a channel, or refreshes its binding, and with it the permission (RFC 8656 §12.2).
+    pub fn bind(&mut self, now: Instant, number: u16, port: u16) -> Result<(), u16> {
+        if !CHANNEL_NUMBERS.contains(&number) {
+            return Err(ErrorCode::BAD_REQUEST);
+        }
+        self.channels.retain(|channel| now < channel.expires);
+        let expires = now + CHANNEL_LIFETIME;
+        let taken = |channel: &&mut Channel| channel.number == number || channel.port == port;
+        if let Some(channel) = self.channels.iter_mut().find(taken) {
+            if (channel.number, channel.port) != (number, port) {
+                return Err(ErrorCode::BAD_REQUEST);
+            }
+            channel.expires = expires;
+        } else if self.channels.len() < MAX_CHANNELS {
+            self.channels.push(Channel { number, port, expires });
+        } else {
+            return Err(ErrorCode::INSUFFICIENT_CAPACITY);
+        }
+        self.permit(now);
+        Ok(())
+    }
+
+    /// The virtual port that a channel is bound to.
+    pub fn peer_of(&self, now: Instant, number: u16) -> Option<u16> {
+        let mut live = self.channels.iter().filter(|channel| now < channel.expires);
+        live.find(|channel| channel.number == number).map(|channel| channel.port)
+    }
+
+    /// The channel that is bound to a virtual port.
+    pub fn channel_of(&self, now: Instant, port: u16) -> Option<u16> {
+        let mut live = self.channels.iter().filter(|channel| now < channel.expires);
+        live.find(|channel| channel.port == port).map(|channel| channel.number)
+    }
+
+    /// A transaction id for the next Data indication to this client.
+    pub fn next_indication(&mut self) -> [u8; 12] {
+        self.indications += 1;
+        let mut id = [0; 12];
+        id[..4].copy_from_slice(&self.tag.to_be_bytes());
+        id[4..].copy_from_slice(&self.indications.to_be_bytes());
+        id
+    }
+}

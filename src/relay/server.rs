@@ -1,0 +1,107 @@
+//! The TURN server (RFC 8656) without sockets: a datagram and the time go in, what is to be sent comes out.
+//!
+//! [`Server::handle`] is the one way in, whatever a datagram came by. It tells payloads from requests;
+//! `forward` is where payloads go through, `control` where requests are answered.
+
+mod control;
+mod forward;
+
+use std::collections::HashMap;
+
+use stun_types::message::MessageClass;
+
+use super::{
+    budget::Budget,
+    credentials::{Secret, VALIDITY},
+    data,
+    five_tuple::FiveTuple,
+    message::{self, unlogged},
+    nonce::Nonces,
+    packet::Packet,
+    random::Random,
+    table::Table,
+};
+use crate::{clock::Now, protocol::CallId};
+
+/// For how many seconds longer than credentials can be good a revoked call stays so: they may have been
+/// minted on another machine, whose clock need not agree.
+const REVOCATION_MARGIN: u64 = 60;
+
+/// What is to be done after a datagram has been handled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Action {
+    /// Nothing; it gets no answer.
+    Nothing,
+    /// Send the packet, which now is the answer, back on the 5-tuple it came by.
+    Reply,
+    /// Send the packet, reframed, on this 5-tuple: the partner's.
+    Forward(FiveTuple),
+}
+
+/// All there is to know of a relay.
+pub struct Server {
+    secret: Secret,
+    nonces: Nonces,
+    random: Random,
+    budget: Budget,
+    table: Table,
+    /// Calls that are over, and the Unix seconds at which none of their credentials can be good any more.
+    /// As many as have ended in the last minutes, at about 50 bytes each.
+    revoked: HashMap<CallId, u64>,
+}
+
+impl Server {
+    /// A server without allocations. All its randomness comes out of `seed`, which must be unpredictable.
+    pub fn new(secret: Secret, seed: [u8; 32], now: Now) -> Self {
+        let mut random = Random::new(seed);
+        Self {
+            secret,
+            nonces: Nonces::new(random.bytes(), now.instant),
+            random,
+            budget: Budget::new(now.instant),
+            table: Table::default(),
+            revoked: HashMap::new(),
+        }
+    }
+
+    /// Handles one datagram. What is to be sent is in `packet` afterwards.
+    pub fn handle(&mut self, now: Now, from: &FiveTuple, packet: &mut Packet) -> Action {
+        if data::is_data(packet.bytes()) {
+            return match self.forward(now.instant, from, packet) {
+                Some(to) => Action::Forward(to),
+                None => Action::Nothing,
+            };
+        }
+        let response = unlogged(|| {
+            let message = message::parse(packet.bytes())?;
+            let is_request = message.has_class(MessageClass::Request);
+            is_request.then(|| self.respond(now, from, &message))?
+        });
+        match response {
+            Some(response) => {
+                packet.replace(&response.into_bytes());
+                Action::Reply
+            }
+            None => Action::Nothing,
+        }
+    }
+
+    /// Ends a call: its allocations are gone when this returns, and its credentials make no new ones.
+    pub fn revoke(&mut self, now: Now, call: CallId) {
+        let removed = self.table.remove_call(call);
+        let seen = removed.iter().map(|allocation| allocation.user.expiry);
+        let minted = now.unix.saturating_add(VALIDITY);
+        let last = seen.fold(minted, u64::max);
+        (self.revoked).insert(call, last.saturating_add(REVOCATION_MARGIN));
+    }
+
+    /// Forgets what has expired. Nothing depends on when this is called but memory.
+    pub fn sweep(&mut self, now: Now) {
+        self.table.sweep(now.instant);
+        self.budget.purge(now.instant);
+        self.revoked.retain(|_, until| now.unix < *until);
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,5 @@
+mod allocate;
+mod change;
+mod forward;
+mod sequences;
+mod strangers;

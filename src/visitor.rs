@@ -1,0 +1,388 @@
+//! One visitor's rules, without I/O: `(state, input, now) -> effects`.
+//!
+//! ```text
+//! New --hello--> Idle --join--> Waiting --matched--> InCall --leave, partner gone--> Idle
+//!                                  ^                   |
+//!                                  +-- partner gone before the call began
+//! ```
+//!
+//! A call is two of these, one on each side; nobody else keeps anything of it. Whatever arrives for a call that is
+//! over is ignored. The socket's pump ([`crate::web`]) carries the effects out in order.
+
+use std::time::{Duration, Instant};
+
+use crate::clock::Now;
+use crate::mailbox::{Mail, Mailbox, Match, TicketId, VisitorId};
+use crate::protocol::{CallId, ClientMessage, EndReason, Languages, ProblemCode, Role, ServerMessage, Setup, Side};
+
+/// How long a side may take to describe itself once it is its turn: the 20 s in which a visitor whose tab was
+/// hidden can accept, and some for the line. Past it that side counts as vanished.
+pub const DESCRIBE_WITHIN: Duration = Duration::from_secs(25);
+
+/// When a call counts as begun although nobody said `connected`: later than any page still tries to connect (15 s).
+pub const BEGUN_AFTER: Duration = Duration::from_secs(20);
+
+/// How long a visitor in a call may be without a socket before the call is lost: as long as a page waits for the
+/// line to come back.
+pub const AWAY_FOR: Duration = Duration::from_secs(30);
+
+/// How many candidates one side may send per call and ICE generation. Browsers make two to four.
+pub const MAX_CANDIDATES: u8 = 16;
+
+/// How many ICE restarts one side may send per call: one every minute of a long evening, and a flapping line.
+pub const MAX_RESTARTS: u16 = 500;
+
+/// How many restarts may follow each other within [`RESTART_PACE`]: more of them are not a line that flaps.
+const RESTART_BURST: u16 = 10;
+
+/// See [`RESTART_BURST`].
+const RESTART_PACE: Duration = Duration::from_secs(30);
+
+/// What happens to a visitor.
+#[derive(Debug)]
+pub enum Input {
+    /// A frame from the page.
+    Frame(ClientMessage),
+    /// A mail from the matchmaker or the partner.
+    Mail(Mail),
+    /// The moment that [`Visitor::deadline`] named has come.
+    Deadline,
+    /// The socket is gone without a `leave`.
+    Away,
+    /// Another socket has come with this visitor's resume token.
+    Back,
+    /// The visitor's task ends, for whatever reason. The last input there is.
+    End,
+}
+
+/// What is to be done about it, in order.
+#[derive(Debug)]
+pub enum Effect {
+    /// Send to the page.
+    Send(ServerMessage),
+    /// Answer `hello` with a fresh resume token.
+    Welcome(Option<CallId>),
+    /// Send `matched`, with credentials made for this side.
+    Matched {
+        /// The new call.
+        call: CallId,
+        /// This side.
+        side: Side,
+        /// Whether this side makes the offer.
+        offerer: bool,
+    },
+    /// Put this wait into the queue.
+    Join(Wait),
+    /// Take it out again.
+    LeaveQueue(TicketId),
+    /// Tell the partner.
+    Tell(Mailbox, Mail),
+    /// Keep these two apart for a while.
+    KeepApart(VisitorId),
+    /// End the call's allocations on the relay.
+    Revoke(CallId),
+}
+
+/// A wait as the visitor asked for it.
+#[derive(Debug, Clone)]
+pub struct Wait {
+    /// Names it.
+    pub ticket: TicketId,
+    /// What they want to talk in.
+    pub languages: Languages,
+    /// What they would rather do.
+    pub role: Role,
+    /// Whether they mind meeting a recent partner again.
+    pub avoid_recent: bool,
+    /// When the waiting began.
+    pub joined: Instant,
+}
+
+#[derive(Debug)]
+enum Phase {
+    New,
+    Idle,
+    Waiting(Wait),
+    InCall(Box<Call>),
+}
+
+/// One side's half of a call.
+#[derive(Debug)]
+struct Call {
+    matched: Match,
+    /// For going back to one's place.
+    wait: Wait,
+    /// When it became this side's turn to describe itself.
+    turn: Option<Instant>,
+    described: bool,
+    /// When both descriptions had passed.
+    negotiated: Option<Instant>,
+    connected: bool,
+    candidates: u8,
+    restarts: u16,
+    /// The first restart of the current run of them, and how many there were.
+    run: (Option<Instant>, u16),
+}
+
+impl Call {
+    fn begun(&self, now: Instant) -> bool {
+        self.connected || self.negotiated.is_some_and(|at| at + BEGUN_AFTER <= now)
+    }
+}
+
+/// One visitor, from the first frame to the end of its task.
+#[derive(Debug)]
+pub struct Visitor {
+    phase: Phase,
+    away: Option<Instant>,
+}
+
+impl Default for Visitor {
+    fn default() -> Self {
+        Self { phase: Phase::New, away: None }
+    }
+}
+
+impl Visitor {
+    /// Applies one input. `ticket` names a wait, should one begin.
+    pub fn handle(&mut self, input: Input, now: Now, ticket: impl FnOnce() -> TicketId) -> Vec<Effect> {
+        let mut effects = Vec::new();
+        match input {
+            Input::Frame(message) => self.frame(message, now, ticket, &mut effects),
+            Input::Mail(mail) => self.mail(mail, now, ticket, &mut effects),
+            Input::Deadline => self.overdue(now, &mut effects),
+            Input::Away => {
+                // Only a call waits for somebody: the queue has others to pair.
+                if matches!(&self.phase, Phase::InCall(call) if call.begun(now.instant)) {
+                    self.away = Some(now.instant);
+                } else {
+                    self.leave(EndReason::Lost, now, &mut effects);
+                }
+            }
+            Input::Back => {
+                self.away = None;
+                let call = match &self.phase {
+                    Phase::InCall(call) => Some(call.matched.call),
+                    _ => None,
+                };
+                effects.push(Effect::Welcome(call));
+            }
+            Input::End => self.leave(EndReason::Lost, now, &mut effects),
+        }
+        effects
+    }
+
+    /// When [`Input::Deadline`] is due.
+    pub fn deadline(&self) -> Option<Instant> {
+        self.describe_by().into_iter().chain(self.back_by()).min()
+    }
+
+    /// Whether the task should go on although the socket is gone: a call goes on, or its end is still to be told.
+    pub fn worth_waiting_for(&self, now: Now) -> bool {
+        self.back_by().is_some_and(|by| now.instant < by)
+    }
+
+    fn describe_by(&self) -> Option<Instant> {
+        match &self.phase {
+            Phase::InCall(call) if !call.described => call.turn.map(|turn| turn + DESCRIBE_WITHIN),
+            _ => None,
+        }
+    }
+
+    fn back_by(&self) -> Option<Instant> {
+        self.away.map(|away| away + AWAY_FOR)
+    }
+
+    fn frame(
+        &mut self,
+        message: ClientMessage,
+        now: Now,
+        ticket: impl FnOnce() -> TicketId,
+        effects: &mut Vec<Effect>,
+    ) {
+        let first = matches!(self.phase, Phase::New);
+        let hello = matches!(message, ClientMessage::Hello { .. });
+        if first != hello {
+            return effects.push(problem(ProblemCode::UnexpectedHello, "the first frame is hello, once"));
+        }
+        match message {
+            ClientMessage::Hello { .. } => {
+                self.phase = Phase::Idle;
+                effects.push(Effect::Welcome(None));
+            }
+            ClientMessage::Join { languages, role, avoid_recent } => match self.phase {
+                Phase::Waiting(_) => effects.push(problem(ProblemCode::AlreadyWaiting, "already waiting")),
+                Phase::InCall(_) => effects.push(problem(ProblemCode::AlreadyInCall, "already in a call")),
+                Phase::New | Phase::Idle => {
+                    let wait = Wait { ticket: ticket(), languages, role, avoid_recent, joined: now.instant };
+                    self.wait(wait, effects);
+                }
+            },
+            ClientMessage::Leave {} => self.leave(EndReason::Left, now, effects),
+            ClientMessage::Describe { call, description } => {
+                let Some(side) = self.call(call) else { return };
+                let setup = if side.matched.offerer {
+                    description.setup == Setup::Actpass
+                } else {
+                    description.setup != Setup::Actpass
+                };
+                if side.described || side.turn.is_none() || !setup {
+                    return effects
+                        .push(problem(ProblemCode::UnexpectedDescription, "not this side's turn, or not its setup"));
+                }
+                side.described = true;
+                if !side.matched.offerer {
+                    side.negotiated = Some(now.instant);
+                }
+                effects.push(Effect::Tell(side.matched.mailbox.clone(), Mail::Describe { call, description }));
+            }
+            ClientMessage::Candidate { call, port } => {
+                let Some(side) = self.call(call) else { return };
+                if side.candidates == MAX_CANDIDATES {
+                    return effects.push(problem(ProblemCode::TooMany, "more candidates than a call needs"));
+                }
+                side.candidates += 1;
+                effects.push(Effect::Tell(side.matched.mailbox.clone(), Mail::Candidate { call, port }));
+            }
+            ClientMessage::Restart { call, ufrag, pwd } => {
+                let Some(side) = self.call(call) else { return };
+                let (began, count) = match side.run {
+                    (Some(began), count) if now.instant < began + RESTART_PACE => (began, count),
+                    _ => (now.instant, 0),
+                };
+                if side.negotiated.is_none() {
+                    return effects.push(problem(ProblemCode::UnexpectedDescription, "nothing to restart yet"));
+                }
+                if side.restarts == MAX_RESTARTS || count == RESTART_BURST {
+                    return effects.push(problem(ProblemCode::TooMany, "more restarts than a call needs"));
+                }
+                side.run = (Some(began), count + 1);
+                side.restarts += 1;
+                side.candidates = 0;
+                effects.push(Effect::Tell(side.matched.mailbox.clone(), Mail::Restart { call, ufrag, pwd }));
+            }
+            ClientMessage::Connected { call } => {
+                if let Some(side) = self.call(call) {
+                    side.connected |= side.negotiated.is_some();
+                }
+            }
+        }
+    }
+
+    fn mail(&mut self, mail: Mail, now: Now, ticket: impl FnOnce() -> TicketId, effects: &mut Vec<Effect>) {
+        match mail {
+            Mail::Matched(matched) => match std::mem::replace(&mut self.phase, Phase::Idle) {
+                Phase::Waiting(wait) if wait.ticket == matched.ticket && self.away.is_none() => {
+                    let (call, side, offerer) = (matched.call, matched.side, matched.offerer);
+                    self.phase = Phase::InCall(Box::new(Call {
+                        turn: offerer.then_some(now.instant),
+                        matched,
+                        wait,
+                        described: false,
+                        negotiated: None,
+                        connected: false,
+                        candidates: 0,
+                        restarts: 0,
+                        run: (None, 0),
+                    }));
+                    effects.push(Effect::Matched { call, side, offerer });
+                }
+                // The match of a wait that was given up in the same moment.
+                phase => {
+                    self.phase = phase;
+                    effects.push(Effect::Tell(
+                        matched.mailbox,
+                        Mail::Gone { call: matched.call, why: EndReason::Vanished },
+                    ));
+                }
+            },
+            Mail::Describe { call, description } => {
+                let Some(side) = self.call(call) else { return };
+                if side.matched.offerer {
+                    side.negotiated = Some(now.instant);
+                } else {
+                    side.turn = Some(now.instant);
+                }
+                effects.push(Effect::Send(ServerMessage::Describe { call, description }));
+            }
+            Mail::Candidate { call, port } => {
+                if self.call(call).is_some() {
+                    effects.push(Effect::Send(ServerMessage::Candidate { call, port }));
+                }
+            }
+            Mail::Restart { call, ufrag, pwd } => {
+                if self.call(call).is_some() {
+                    effects.push(Effect::Send(ServerMessage::Restart { call, ufrag, pwd }));
+                }
+            }
+            Mail::Gone { call, why } => {
+                let Some(side) = self.call(call) else { return };
+                if side.begun(now.instant) {
+                    let partner = side.matched.partner;
+                    let why = if why == EndReason::Vanished { EndReason::Lost } else { why };
+                    self.phase = Phase::Idle;
+                    effects.extend([
+                        Effect::KeepApart(partner),
+                        Effect::Revoke(call),
+                        Effect::Send(ServerMessage::Ended { call, why }),
+                    ]);
+                } else {
+                    let wait = Wait { ticket: ticket(), ..side.wait.clone() };
+                    effects.push(Effect::Revoke(call));
+                    effects.push(Effect::Send(ServerMessage::Ended { call, why: EndReason::Vanished }));
+                    self.wait(wait, effects);
+                }
+            }
+        }
+    }
+
+    /// A deadline has passed: this side never described itself, or has been away for too long.
+    fn overdue(&mut self, now: Now, effects: &mut Vec<Effect>) {
+        let over = self.deadline().is_some_and(|deadline| deadline <= now.instant);
+        if let Phase::InCall(side) = &self.phase
+            && over
+        {
+            let call = side.matched.call;
+            self.leave(EndReason::Lost, now, effects);
+            effects.push(Effect::Send(ServerMessage::Ended { call, why: EndReason::Lost }));
+        }
+    }
+
+    /// Out of the queue or the call, the partner told, the relay closed.
+    fn leave(&mut self, why: EndReason, now: Now, effects: &mut Vec<Effect>) {
+        match std::mem::replace(&mut self.phase, Phase::Idle) {
+            Phase::New | Phase::Idle => {}
+            Phase::Waiting(wait) => effects.push(Effect::LeaveQueue(wait.ticket)),
+            Phase::InCall(side) => {
+                let call = side.matched.call;
+                if side.begun(now.instant) {
+                    effects.push(Effect::KeepApart(side.matched.partner));
+                }
+                effects.push(Effect::Revoke(call));
+                effects.push(Effect::Tell(side.matched.mailbox, Mail::Gone { call, why }));
+            }
+        }
+    }
+
+    fn wait(&mut self, wait: Wait, effects: &mut Vec<Effect>) {
+        // Told before the match can be, so that a page sees the two in this order.
+        effects.push(Effect::Send(ServerMessage::Waiting {}));
+        effects.push(Effect::Join(wait.clone()));
+        self.phase = Phase::Waiting(wait);
+    }
+
+    /// This side's half of the call, if it is the one of that name.
+    fn call(&mut self, call: CallId) -> Option<&mut Call> {
+        match &mut self.phase {
+            Phase::InCall(side) if side.matched.call == call => Some(side),
+            _ => None,
+        }
+    }
+}
+
+fn problem(code: ProblemCode, text: &str) -> Effect {
+    Effect::Send(ServerMessage::Problem { code, text: text.to_owned() })
+}
+
+#[cfg(test)]
+mod tests;

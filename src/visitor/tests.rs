@@ -1,0 +1,483 @@
+//! Each rule once, and then many visitors in random interleavings over a real matchmaker.
+
+use std::collections::HashMap;
+
+use proptest::prelude::*;
+use uuid::Uuid;
+
+use super::*;
+use crate::mailbox::{Inbox, mailbox};
+use crate::matchmaking::{Matchmaker, Ticket};
+use crate::protocol::{Description, Fingerprint, PayloadType, Port, Pwd, Ufrag};
+
+fn now() -> Now {
+    Now { instant: Instant::now(), unix: 1_795_305_600 }
+}
+
+fn description(setup: Setup) -> Description {
+    Description {
+        ufrag: Ufrag::new("abcd").expect("a ufrag"),
+        pwd: Pwd::new("abcdefghijklmnopqrstuv").expect("a pwd"),
+        fingerprint: Fingerprint::new("0".repeat(64)).expect("a fingerprint"),
+        setup,
+        payload_type: PayloadType::new(111).expect("a payload type"),
+    }
+}
+
+fn join() -> Input {
+    Input::Frame(ClientMessage::Join {
+        languages: Languages::new(vec!["en".to_owned()]).expect("a language"),
+        role: Role::Either,
+        avoid_recent: true,
+    })
+}
+
+fn hello() -> Input {
+    Input::Frame(ClientMessage::Hello { resume: None })
+}
+
+fn leave() -> Input {
+    Input::Frame(ClientMessage::Leave {})
+}
+
+const CALL: CallId = Uuid::from_u128(7);
+const OTHER_CALL: CallId = Uuid::from_u128(8);
+
+fn describe(setup: Setup) -> Input {
+    Input::Frame(ClientMessage::Describe { call: CALL, description: description(setup) })
+}
+
+fn connected() -> Input {
+    Input::Frame(ClientMessage::Connected { call: CALL })
+}
+
+fn gone(why: EndReason) -> Input {
+    Input::Mail(Mail::Gone { call: CALL, why })
+}
+
+/// A visitor whose partner's inbox the test holds.
+struct Scene {
+    visitor: Visitor,
+    now: Now,
+    tickets: u64,
+    partner: Inbox,
+    mailbox: Mailbox,
+}
+
+impl Scene {
+    fn new() -> Self {
+        let (mailbox, partner) = mailbox();
+        Self { visitor: Visitor::default(), now: now(), tickets: 0, partner, mailbox }
+    }
+
+    fn waiting() -> Self {
+        let mut scene = Self::new();
+        scene.put(hello());
+        scene.put(join());
+        scene
+    }
+
+    fn matched(offerer: bool) -> Self {
+        let mut scene = Self::waiting();
+        scene.put(scene.matched_mail(TicketId(1), offerer));
+        scene
+    }
+
+    fn negotiated() -> Self {
+        let mut scene = Self::matched(true);
+        scene.put(describe(Setup::Actpass));
+        scene.put(Input::Mail(Mail::Describe { call: CALL, description: description(Setup::Active) }));
+        scene
+    }
+
+    fn talking() -> Self {
+        let mut scene = Self::negotiated();
+        scene.put(connected());
+        scene
+    }
+
+    fn matched_mail(&self, ticket: TicketId, offerer: bool) -> Input {
+        Input::Mail(Mail::Matched(Match {
+            ticket,
+            call: CALL,
+            side: if offerer { Side::B } else { Side::A },
+            offerer,
+            partner: VisitorId(9),
+            mailbox: self.mailbox.clone(),
+        }))
+    }
+
+    /// The effects in short.
+    fn put(&mut self, input: Input) -> Vec<String> {
+        let tickets = &mut self.tickets;
+        let effects = self.visitor.handle(input, self.now, || {
+            *tickets += 1;
+            TicketId(*tickets)
+        });
+        let joined = effects.iter().map(|effect| match effect {
+            Effect::Send(ServerMessage::Problem { code, .. }) => format!("problem {code:?}"),
+            Effect::Send(ServerMessage::Ended { why, .. }) => format!("ended {why:?}"),
+            Effect::Send(message) => {
+                let json = serde_json::to_value(message).expect("a frame");
+                format!("send {}", json["type"].as_str().expect("a type"))
+            }
+            Effect::Welcome(call) => format!("welcome {}", call.is_some()),
+            Effect::Matched { offerer, .. } => format!("matched {offerer}"),
+            Effect::Join(wait) => format!("join {}", wait.ticket.0),
+            Effect::LeaveQueue(ticket) => format!("leave {}", ticket.0),
+            Effect::Tell(mailbox, mail) => {
+                assert!(mailbox.send(mail.clone()));
+                match mail {
+                    Mail::Gone { why, .. } => format!("tell gone {why:?}"),
+                    Mail::Describe { .. } => "tell describe".to_owned(),
+                    Mail::Candidate { .. } => "tell candidate".to_owned(),
+                    Mail::Restart { .. } => "tell restart".to_owned(),
+                    Mail::Matched(_) => "tell matched".to_owned(),
+                }
+            }
+            Effect::KeepApart(_) => "keep apart".to_owned(),
+            Effect::Revoke(_) => "revoke".to_owned(),
+        });
+        joined.collect()
+    }
+
+    fn pass(&mut self, by: Duration) {
+        self.now = self.now.after(by);
+    }
+}
+
+#[test]
+fn hello_comes_first_and_once() {
+    let mut scene = Scene::new();
+    assert_eq!(scene.put(join()), ["problem UnexpectedHello"]);
+    assert_eq!(scene.put(leave()), ["problem UnexpectedHello"]);
+    assert_eq!(scene.put(hello()), ["welcome false"]);
+    assert_eq!(scene.put(hello()), ["problem UnexpectedHello"]);
+}
+
+#[test]
+fn a_second_join_changes_nothing() {
+    let mut scene = Scene::waiting();
+    assert_eq!(scene.put(join()), ["problem AlreadyWaiting"]);
+    assert_eq!(scene.put(leave()), ["leave 1"]);
+    let mut scene = Scene::talking();
+    assert_eq!(scene.put(join()), ["problem AlreadyInCall"]);
+    assert_eq!(scene.put(leave()), ["keep apart", "revoke", "tell gone Left"]);
+    assert_eq!(scene.put(join()), ["send waiting", "join 2"]);
+}
+
+#[test]
+fn leaving_is_harmless_when_idle() {
+    let mut scene = Scene::new();
+    scene.put(hello());
+    assert!(scene.put(leave()).is_empty());
+}
+
+#[test]
+fn a_match_for_a_wait_given_up_is_refused() {
+    let mut scene = Scene::waiting();
+    scene.put(leave());
+    assert_eq!(scene.put(scene.matched_mail(TicketId(1), true)), ["tell gone Vanished"]);
+    scene.put(join());
+    assert_eq!(scene.put(scene.matched_mail(TicketId(1), true)), ["tell gone Vanished"]);
+    assert_eq!(scene.put(scene.matched_mail(TicketId(2), true)), ["matched true"]);
+}
+
+#[test]
+fn the_offerer_describes_first_and_each_once() {
+    let mut scene = Scene::matched(true);
+    assert_eq!(scene.put(describe(Setup::Active)), ["problem UnexpectedDescription"]);
+    assert_eq!(scene.put(describe(Setup::Actpass)), ["tell describe"]);
+    assert_eq!(scene.put(describe(Setup::Actpass)), ["problem UnexpectedDescription"]);
+
+    let mut scene = Scene::matched(false);
+    assert_eq!(scene.put(describe(Setup::Active)), ["problem UnexpectedDescription"]);
+    let offer = Input::Mail(Mail::Describe { call: CALL, description: description(Setup::Actpass) });
+    assert_eq!(scene.put(offer), ["send describe"]);
+    assert_eq!(scene.put(describe(Setup::Actpass)), ["problem UnexpectedDescription"]);
+    assert_eq!(scene.put(describe(Setup::Passive)), ["tell describe"]);
+}
+
+#[test]
+fn what_belongs_to_another_call_is_ignored() {
+    let mut scene = Scene::talking();
+    let port = Port::new(50_000_u16).expect("a port");
+    for input in [
+        Input::Frame(ClientMessage::Connected { call: OTHER_CALL }),
+        Input::Frame(ClientMessage::Candidate { call: OTHER_CALL, port: port.clone() }),
+        Input::Frame(ClientMessage::Describe { call: OTHER_CALL, description: description(Setup::Actpass) }),
+        Input::Mail(Mail::Candidate { call: OTHER_CALL, port }),
+        Input::Mail(Mail::Describe { call: OTHER_CALL, description: description(Setup::Actpass) }),
+        Input::Mail(Mail::Gone { call: OTHER_CALL, why: EndReason::Left }),
+    ] {
+        assert!(scene.put(input).is_empty());
+    }
+    assert_eq!(scene.put(leave()), ["keep apart", "revoke", "tell gone Left"]);
+}
+
+#[test]
+fn candidates_and_restarts_have_bounds() {
+    let mut scene = Scene::talking();
+    let candidate =
+        || Input::Frame(ClientMessage::Candidate { call: CALL, port: Port::new(50_000_u16).expect("a port") });
+    let restart = || {
+        Input::Frame(ClientMessage::Restart {
+            call: CALL,
+            ufrag: Ufrag::new("wxyz").expect("a ufrag"),
+            pwd: Pwd::new("abcdefghijklmnopqrstuv").expect("a pwd"),
+        })
+    };
+    for _ in 0..MAX_CANDIDATES {
+        assert_eq!(scene.put(candidate()), ["tell candidate"]);
+    }
+    assert_eq!(scene.put(candidate()), ["problem TooMany"]);
+    for _ in 0..RESTART_BURST {
+        assert_eq!(scene.put(restart()), ["tell restart"]);
+    }
+    assert_eq!(scene.put(restart()), ["problem TooMany"]);
+    scene.pass(RESTART_PACE);
+    assert_eq!(scene.put(restart()), ["tell restart"]);
+    assert_eq!(scene.put(candidate()), ["tell candidate"], "a restart gathers anew");
+
+    let mut early = Scene::matched(true);
+    assert_eq!(early.put(restart()), ["problem UnexpectedDescription"]);
+}
+
+#[test]
+fn whoever_loses_a_partner_before_the_call_began_goes_back() {
+    for mut scene in [Scene::matched(true), Scene::matched(false), Scene::negotiated()] {
+        let joined = scene.now.instant;
+        scene.pass(Duration::from_secs(3));
+        assert_eq!(scene.put(gone(EndReason::Left)), ["revoke", "ended Vanished", "send waiting", "join 2"]);
+        let Phase::Waiting(wait) = &scene.visitor.phase else { panic!("waiting") };
+        assert_eq!(wait.joined, joined);
+        assert_eq!(scene.put(scene.matched_mail(TicketId(2), true)), ["matched true"]);
+    }
+}
+
+#[test]
+fn whoever_loses_a_partner_after_the_call_began_is_told() {
+    for (why, told) in
+        [(EndReason::Left, "ended Left"), (EndReason::Lost, "ended Lost"), (EndReason::Vanished, "ended Lost")]
+    {
+        assert_eq!(Scene::talking().put(gone(why)), ["keep apart", "revoke", told]);
+    }
+    let mut scene = Scene::negotiated();
+    scene.pass(BEGUN_AFTER);
+    assert_eq!(scene.put(gone(EndReason::Left)), ["keep apart", "revoke", "ended Left"]);
+}
+
+#[test]
+fn connected_means_nothing_before_both_have_described_themselves() {
+    let mut scene = Scene::matched(true);
+    scene.put(connected());
+    assert_eq!(scene.put(gone(EndReason::Left))[1], "ended Vanished");
+}
+
+#[test]
+fn whoever_does_not_describe_in_time_is_out() {
+    let mut scene = Scene::matched(true);
+    let deadline = scene.visitor.deadline().expect("a deadline");
+    assert_eq!(deadline, scene.now.instant + DESCRIBE_WITHIN);
+    assert!(scene.put(Input::Deadline).is_empty(), "too early");
+    scene.pass(DESCRIBE_WITHIN);
+    assert_eq!(scene.put(Input::Deadline), ["revoke", "tell gone Lost", "ended Lost"]);
+    assert_eq!(scene.visitor.deadline(), None);
+    // The answerer's time runs from the offer on.
+    assert_eq!(Scene::matched(false).visitor.deadline(), None);
+}
+
+#[test]
+fn a_lost_socket_ends_a_wait_and_suspends_a_call() {
+    let mut scene = Scene::waiting();
+    assert_eq!(scene.put(Input::Away), ["leave 1"]);
+    assert!(!scene.visitor.worth_waiting_for(scene.now));
+    let mut scene = Scene::negotiated();
+    assert_eq!(scene.put(Input::Away), ["revoke", "tell gone Lost"]);
+
+    let mut scene = Scene::talking();
+    assert!(scene.put(Input::Away).is_empty());
+    assert!(scene.visitor.worth_waiting_for(scene.now));
+    assert_eq!(scene.put(Input::Back), ["welcome true"]);
+    assert_eq!(scene.visitor.deadline(), None);
+    scene.put(Input::Away);
+    scene.pass(AWAY_FOR);
+    assert_eq!(scene.put(Input::Deadline), ["keep apart", "revoke", "tell gone Lost", "ended Lost"]);
+    assert!(!scene.visitor.worth_waiting_for(scene.now));
+
+    // The partner leaves meanwhile: that is told when the page comes back.
+    let mut scene = Scene::talking();
+    scene.put(Input::Away);
+    assert_eq!(scene.put(gone(EndReason::Left)), ["keep apart", "revoke", "ended Left"]);
+    assert!(scene.visitor.worth_waiting_for(scene.now));
+    assert_eq!(scene.put(Input::Back), ["welcome false"]);
+    assert_eq!(scene.put(join()), ["send waiting", "join 2"]);
+}
+
+#[test]
+fn the_end_of_the_task_undoes_everything_once() {
+    assert!(Scene::new().put(Input::End).is_empty());
+    assert_eq!(Scene::waiting().put(Input::End), ["leave 1"]);
+    assert_eq!(Scene::matched(true).put(Input::End), ["revoke", "tell gone Lost"]);
+    let mut scene = Scene::talking();
+    assert_eq!(scene.put(Input::End), ["keep apart", "revoke", "tell gone Lost"]);
+    assert!(scene.put(Input::End).is_empty());
+    assert_eq!(scene.partner.close().len(), 2, "the description and the end");
+}
+
+/// Many visitors over a real matchmaker; mails are read in whatever order the history says.
+struct House {
+    maker: Matchmaker,
+    visitors: Vec<(Visitor, VisitorId, Mailbox, Inbox)>,
+    now: Now,
+}
+
+#[derive(Debug, Clone)]
+enum Step {
+    Frame(usize, u8),
+    Read(usize),
+    Away(usize),
+    Back(usize),
+    Pass(u64),
+}
+
+impl House {
+    fn put(&mut self, who: usize, input: Input) {
+        let (visitor, id, mailbox, _) = &mut self.visitors[who];
+        let effects = visitor.handle(input, self.now, || self.maker.new_ticket());
+        for effect in effects {
+            match effect {
+                Effect::Join(wait) => {
+                    let Wait { ticket, languages, role, avoid_recent, joined } = wait;
+                    let ticket = Ticket { id: ticket, visitor: *id, languages, role, avoid_recent, joined };
+                    self.maker.join(ticket, mailbox.clone(), self.now.instant);
+                }
+                Effect::LeaveQueue(ticket) => self.maker.leave(ticket),
+                Effect::Tell(mailbox, mail) => {
+                    mailbox.send(mail);
+                }
+                Effect::KeepApart(partner) => self.maker.keep_apart(*id, partner, self.now.instant),
+                Effect::Send(_) | Effect::Welcome(_) | Effect::Matched { .. } | Effect::Revoke(_) => {}
+            }
+        }
+    }
+
+    fn read(&mut self, who: usize) -> bool {
+        match self.visitors[who].3.try_next() {
+            Some(mail) => {
+                self.put(who, Input::Mail(mail));
+                true
+            }
+            None => false,
+        }
+    }
+
+    fn call_of(&self, who: usize) -> Option<(CallId, bool)> {
+        match &self.visitors[who].0.phase {
+            Phase::InCall(call) => Some((call.matched.call, call.matched.offerer)),
+            _ => None,
+        }
+    }
+
+    fn step(&mut self, step: Step) {
+        match step {
+            Step::Frame(who, _) if self.visitors[who].0.away.is_some() => {}
+            Step::Frame(who, kind) => {
+                let call = self.call_of(who);
+                let (call, offerer) = call.unwrap_or((OTHER_CALL, false));
+                let frame = match kind {
+                    0 => return self.put(who, join()),
+                    1 => return self.put(who, leave()),
+                    2 => {
+                        let setup = if offerer { Setup::Actpass } else { Setup::Active };
+                        ClientMessage::Describe { call, description: description(setup) }
+                    }
+                    3 => ClientMessage::Connected { call },
+                    _ => ClientMessage::Candidate { call, port: Port::new(50_000_u16).expect("a port") },
+                };
+                self.put(who, Input::Frame(frame));
+            }
+            Step::Read(who) => {
+                self.read(who);
+            }
+            Step::Away(who) => self.put(who, Input::Away),
+            Step::Back(who) => {
+                if self.visitors[who].0.away.is_some() {
+                    self.put(who, Input::Back);
+                }
+            }
+            Step::Pass(seconds) => {
+                self.now = self.now.after(Duration::from_secs(seconds));
+                self.maker.advance(self.now.instant);
+                for who in 0..self.visitors.len() {
+                    self.put(who, Input::Deadline);
+                }
+            }
+        }
+    }
+
+    /// When all mail is read: who is in a call is in it with exactly one other, who waits is in the queue.
+    fn check(&mut self) -> Result<(), TestCaseError> {
+        while (0..self.visitors.len()).any(|who| self.read(who)) {}
+        let mut calls: HashMap<CallId, Vec<Side>> = HashMap::new();
+        let mut waiting = 0;
+        for (visitor, ..) in &self.visitors {
+            match &visitor.phase {
+                Phase::InCall(call) => calls.entry(call.matched.call).or_default().push(call.matched.side),
+                Phase::Waiting(_) => waiting += 1,
+                Phase::New | Phase::Idle => {}
+            }
+        }
+        for sides in calls.values_mut() {
+            sides.sort_by_key(|side| *side == Side::B);
+            prop_assert_eq!(&sides[..], [Side::A, Side::B]);
+        }
+        prop_assert_eq!(waiting, self.maker.waiting());
+        Ok(())
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 2_000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn nobody_is_lost_in_any_interleaving(steps in prop::collection::vec(
+        prop_oneof![
+            6 => (0..6_usize, 0..5_u8).prop_map(|(who, kind)| Step::Frame(who, kind)),
+            6 => (0..6_usize).prop_map(Step::Read),
+            1 => (0..6_usize).prop_map(Step::Away),
+            2 => (0..6_usize).prop_map(Step::Back),
+            1 => prop_oneof![Just(0_u64), Just(1), Just(16), Just(26), Just(700)].prop_map(Step::Pass),
+        ],
+        1..150,
+    )) {
+        let maker = Matchmaker::default();
+        let visitors = (0..6)
+            .map(|_| {
+                let (mailbox, inbox) = mailbox();
+                (Visitor::default(), maker.new_visitor(), mailbox, inbox)
+            })
+            .collect();
+        let mut house = House { maker, visitors, now: now() };
+        for who in 0..6 {
+            house.put(who, hello());
+        }
+        for (index, step) in steps.into_iter().enumerate() {
+            house.step(step);
+            if index % 40 == 39 {
+                house.check()?;
+            }
+        }
+        house.check()?;
+        // Everybody's task ends: nothing is left.
+        for who in 0..6 {
+            house.put(who, Input::End);
+        }
+        while (0..6).any(|who| house.read(who)) {
+            for who in 0..6 {
+                house.put(who, Input::End);
+            }
+        }
+        prop_assert_eq!(house.maker.waiting(), 0);
+    }
+}

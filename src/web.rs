@@ -1,0 +1,172 @@
+//! The door: HTTP, the page's files, and the WebSocket of each visitor.
+
+mod files;
+mod pulse;
+mod socket;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::ws::WebSocketUpgrade;
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use dashmap::DashMap;
+use tokio::sync::watch;
+use tower_http::compression::CompressionLayer;
+
+use crate::config::{Config, Origin};
+use crate::matchmaking::Matchmaker;
+use crate::protocol::{MAX_MESSAGE_BYTES, ResumeToken};
+use crate::relay;
+
+/// tungstenite's read buffer. Its default of 128 KiB would be the largest cost of a waiting visitor; frames
+/// are far smaller than this.
+const READ_BUFFER_BYTES: usize = 4 * 1024;
+
+/// What may lie unwritten on one socket before sending fails. A mailbox full of the largest frames is under this.
+const MAX_WRITE_BUFFER_BYTES: usize = 64 * 1024;
+
+/// What every socket's task shares.
+pub struct House {
+    /// Pairs those who wait.
+    pub matchmaker: Matchmaker,
+    /// Makes credentials and ends calls.
+    pub relay: relay::Handle,
+    /// Turns true when the server stops.
+    pub closing: watch::Sender<bool>,
+    config: Config,
+    /// Where a socket with this token can be handed to the visitor it belongs to.
+    doors: DashMap<ResumeToken, socket::Door>,
+}
+
+impl House {
+    /// Furnishes the house.
+    pub fn new(config: Config, relay: relay::Handle) -> Self {
+        Self {
+            matchmaker: Matchmaker::default(),
+            relay,
+            closing: watch::Sender::new(false),
+            config,
+            doors: DashMap::new(),
+        }
+    }
+}
+
+/// Everything that HTTP serves.
+pub fn router(house: Arc<House>) -> Router {
+    Router::new()
+        .route("/healthz", get(async || "well\n"))
+        .fallback(files::serve)
+        .layer(CompressionLayer::new())
+        .route("/ws", get(upgrade))
+        .layer(middleware::from_fn(secure))
+        .with_state(house)
+}
+
+/// Lets a WebSocket in.
+async fn upgrade(State(house): State<Arc<House>>, headers: HeaderMap, upgrade: WebSocketUpgrade) -> Response {
+    if !admits(&house.config, &headers) {
+        return (StatusCode::FORBIDDEN, "this page is not from here\n").into_response();
+    }
+    upgrade
+        .read_buffer_size(READ_BUFFER_BYTES)
+        .write_buffer_size(0)
+        .max_write_buffer_size(MAX_WRITE_BUFFER_BYTES)
+        .max_message_size(MAX_MESSAGE_BYTES)
+        .max_frame_size(MAX_MESSAGE_BYTES)
+        .on_upgrade(move |socket| socket::serve(socket, house))
+}
+
+/// The Origin check: another site's page must not be able to use a visitor's browser to talk to us.
+fn admits(config: &Config, headers: &HeaderMap) -> bool {
+    let one = |name: HeaderName| {
+        let mut values = headers.get_all(name).iter();
+        let first = values.next().map(HeaderValue::to_str);
+        (values.next().is_none(), first)
+    };
+    match one(header::ORIGIN) {
+        (true, None) => config.allow_native,
+        (true, Some(Ok(text))) => text.parse().is_ok_and(|origin: Origin| {
+            if config.origins.is_empty() {
+                matches!(one(header::HOST), (true, Some(Ok(host))) if origin.is_of_host(host))
+            } else {
+                config.origins.contains(&origin)
+            }
+        }),
+        _ => false,
+    }
+}
+
+/// What every answer carries.
+async fn secure(request: Request, next: Next) -> Response {
+    const HEADERS: [(HeaderName, &str); 7] = [
+        (
+            header::CONTENT_SECURITY_POLICY,
+            "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
+             manifest-src 'self'; media-src 'self'; worker-src 'self'; base-uri 'none'; form-action 'none'; \
+             frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'",
+        ),
+        (header::REFERRER_POLICY, "no-referrer"),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::X_FRAME_OPTIONS, "DENY"),
+        (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
+        (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
+        (
+            HeaderName::from_static("permissions-policy"),
+            "microphone=(self), screen-wake-lock=(self), speaker-selection=(self), camera=(), geolocation=()",
+        ),
+    ];
+    let mut response = next.run(request).await;
+    for (name, value) in HEADERS {
+        response.headers_mut().insert(name, HeaderValue::from_static(value));
+    }
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
+        pairs.iter().map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value))).fold(
+            HeaderMap::new(),
+            |mut map, (name, value)| {
+                map.append(name, value);
+                map
+            },
+        )
+    }
+
+    #[test]
+    fn only_our_own_page_is_let_in() {
+        let config = Config::default();
+        let here = ("host", "talk.example.org");
+        assert!(admits(&config, &headers(&[here, ("origin", "https://talk.example.org")])));
+        for refused in [
+            &[here][..],
+            &[here, ("origin", "null")],
+            &[here, ("origin", "https://evil.example")],
+            &[here, ("origin", "https://talk.example.org"), ("origin", "https://evil.example")],
+            &[("origin", "https://talk.example.org")],
+            &[here, ("host", "evil.example"), ("origin", "https://talk.example.org")],
+        ] {
+            assert!(!admits(&config, &headers(refused)), "{refused:?}");
+        }
+    }
+
+    #[test]
+    fn a_named_origin_is_the_only_one() {
+        let origins = vec!["https://talk.example.org".parse().expect("an origin")];
+        let config = Config { origins, ..Config::default() };
+        let inside = ("host", "sotto:8080");
+        assert!(admits(&config, &headers(&[inside, ("origin", "https://talk.example.org")])));
+        assert!(!admits(&config, &headers(&[inside, ("origin", "http://sotto:8080")])));
+        assert!(!admits(&config, &headers(&[inside])));
+        let native = Config { allow_native: true, ..config };
+        assert!(admits(&native, &headers(&[inside])));
+        assert!(!admits(&native, &headers(&[inside, ("origin", "http://sotto:8080")])));
+    }
+}

@@ -1,0 +1,366 @@
+//! One visitor's task: it pumps between the socket, the mailbox and the rules, and decides nothing itself.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use axum::extract::ws::{CloseFrame, Message, WebSocket};
+use tokio::sync::{mpsc, watch};
+use tokio_tungstenite::tungstenite;
+use tracing::debug;
+
+use super::House;
+use super::pulse::{Beat, Pulse};
+use crate::clock::Now;
+use crate::mailbox::{Inbox, Mail, Mailbox, VisitorId, mailbox};
+use crate::matchmaking::Ticket;
+use crate::protocol::{ClientMessage, CloseCode, ProblemCode, Relay, ResumeToken, ServerMessage, Transport};
+use crate::visitor::{Effect, Input, Visitor, Wait};
+
+/// How long one frame may take to be written. Whoever reads slower than that has stopped reading.
+const WRITE_WITHIN: Duration = Duration::from_secs(10);
+
+/// How many frames that are not of this protocol a socket may send. A page sends none; a developer some.
+const MAX_BAD_FRAMES: u8 = 16;
+
+/// How many frames are kept for a page while its socket is lost.
+const MAX_UNSENT: usize = 64;
+
+/// The most characters of a parse error that go back: enough to say which field, never the whole frame.
+const MAX_PROBLEM_CHARS: usize = 160;
+
+/// Takes a socket over for the visitor it belongs to.
+pub type Door = mpsc::Sender<Box<WebSocket>>;
+
+/// Serves one socket until its visitor is gone, or until it is handed to a visitor who came back.
+pub async fn serve(socket: WebSocket, house: Arc<House>) {
+    let now = Instant::now();
+    let (door, knocks) = mpsc::channel(1);
+    let (mailbox, inbox) = mailbox();
+    let line = Line {
+        id: house.matchmaker.new_visitor(),
+        visitor: Visitor::default(),
+        mailbox,
+        inbox,
+        token: None,
+        door,
+        closing: house.closing.subscribe(),
+        house,
+    };
+    let pump =
+        Pump { line, socket: Some(socket), knocks, pulse: Pulse::new(now), unsent: VecDeque::new(), bad_frames: 0 };
+    pump.run().await;
+}
+
+/// A visitor and everything that has to be undone when its task ends, however it ends.
+struct Line {
+    house: Arc<House>,
+    id: VisitorId,
+    visitor: Visitor,
+    mailbox: Mailbox,
+    inbox: Inbox,
+    token: Option<ResumeToken>,
+    door: Door,
+    closing: watch::Receiver<bool>,
+}
+
+impl Line {
+    /// Applies one input to the rules and carries its effects out. What is left to do is to send these.
+    fn apply(&mut self, input: Input) -> Vec<ServerMessage> {
+        let now = Now::read();
+        let house = Arc::clone(&self.house);
+        let mut frames = Vec::new();
+        for effect in self.visitor.handle(input, now, || house.matchmaker.new_ticket()) {
+            match effect {
+                Effect::Send(frame) => frames.push(frame),
+                Effect::Welcome(call) => {
+                    let resume = self.new_token();
+                    frames.extend(resume.map(|resume| ServerMessage::Welcome { resume, call }));
+                }
+                Effect::Matched { call, side, offerer } => {
+                    let credentials = house.relay.mint(call, side, now.unix);
+                    let relay = Relay {
+                        host: house.config.relay_host.as_ref().map(|host| host.as_str().to_owned()),
+                        transports: vec![Transport::Udp],
+                        username: credentials.username,
+                        credential: credentials.credential,
+                    };
+                    frames.push(ServerMessage::Matched { call, side, offerer, relay });
+                }
+                Effect::Join(Wait { ticket, languages, role, avoid_recent, joined }) => {
+                    let ticket = Ticket { id: ticket, visitor: self.id, languages, role, avoid_recent, joined };
+                    house.matchmaker.join(ticket, self.mailbox.clone(), now.instant);
+                }
+                Effect::LeaveQueue(ticket) => house.matchmaker.leave(ticket),
+                Effect::Tell(mailbox, mail) => {
+                    // A partner who cannot be told is gone, and its own task's end tells us.
+                    mailbox.send(mail);
+                }
+                Effect::KeepApart(partner) => house.matchmaker.keep_apart(self.id, partner, now.instant),
+                Effect::Revoke(call) => house.relay.revoke(call),
+            }
+        }
+        frames
+    }
+
+    /// Makes a resume token and forgets the one before. `None` when the system has no random bytes to give.
+    fn new_token(&mut self) -> Option<ResumeToken> {
+        let mut bytes = [0; 16];
+        getrandom::fill(&mut bytes).ok()?;
+        let token = ResumeToken::new(bytes.iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}")))?;
+        if let Some(old) = self.token.replace(token.clone()) {
+            self.house.doors.remove(&old);
+        }
+        self.house.doors.insert(token.clone(), self.door.clone());
+        Some(token)
+    }
+}
+
+impl Drop for Line {
+    fn drop(&mut self) {
+        // Nothing more can be put into the mailbox; a match that lies unread is refused by the rules.
+        let unread = self.inbox.close();
+        self.apply(Input::End);
+        for mail in unread {
+            self.apply(Input::Mail(mail));
+        }
+        if let Some(token) = &self.token {
+            self.house.doors.remove(token);
+        }
+        self.house.matchmaker.forget(self.id);
+    }
+}
+
+struct Pump {
+    line: Line,
+    /// Absent while a visitor in a call has lost it.
+    socket: Option<WebSocket>,
+    knocks: mpsc::Receiver<Box<WebSocket>>,
+    pulse: Pulse,
+    /// For the page when it comes back.
+    unsent: VecDeque<ServerMessage>,
+    bad_frames: u8,
+}
+
+enum Event {
+    Received(Option<Result<Message, axum::Error>>),
+    Mail(Option<Mail>),
+    Knock(Option<Box<WebSocket>>),
+    Time,
+    Closing,
+}
+
+/// Whether the task goes on.
+#[derive(PartialEq, Eq)]
+enum Next {
+    Go,
+    Stop,
+}
+
+impl Pump {
+    async fn run(mut self) {
+        while self.turn().await == Next::Go {}
+    }
+
+    async fn turn(&mut self) -> Next {
+        let pulse = self.socket.is_some().then(|| self.pulse.deadline());
+        let deadline = self.line.visitor.deadline().into_iter().chain(pulse).min();
+        let event = tokio::select! {
+            // First, so that a partner whose socket has closed already is not news.
+            biased;
+            () = closed(&mut self.line.closing) => Event::Closing,
+            mail = self.line.inbox.next() => Event::Mail(mail),
+            socket = self.knocks.recv() => Event::Knock(socket),
+            () = until(deadline) => Event::Time,
+            received = receive(&mut self.socket) => Event::Received(received),
+        };
+        match event {
+            Event::Received(received) => self.received(received).await,
+            Event::Mail(Some(mail)) => self.put(Input::Mail(mail)).await,
+            Event::Knock(Some(socket)) => self.back(*socket).await,
+            Event::Time => self.time().await,
+            Event::Closing => {
+                self.send(vec![ServerMessage::Closing { r#in: 0 }]).await;
+                self.close(CloseCode::GoingAway).await
+            }
+            // Unreachable while the line holds a sender of each.
+            Event::Mail(None) | Event::Knock(None) => Next::Stop,
+        }
+    }
+
+    async fn received(&mut self, received: Option<Result<Message, axum::Error>>) -> Next {
+        let now = Instant::now();
+        self.pulse.heard(now);
+        let text = match received {
+            Some(Ok(Message::Text(text))) => text,
+            Some(Ok(Message::Binary(_))) => return self.close(CloseCode::Unsupported).await,
+            Some(Ok(Message::Ping(_) | Message::Pong(_))) => {
+                // They count as well: a flood of them is a flood.
+                return if self.pulse.frame(now) { Next::Go } else { self.close(CloseCode::TooFast).await };
+            }
+            Some(Ok(Message::Close(frame))) => {
+                // A browser that leaves says 1001, a program that is done says 1000. Anything else was not meant.
+                let meant = frame.is_some_and(|frame| matches!(frame.code, 1000 | 1001));
+                if meant {
+                    self.line.apply(Input::Frame(ClientMessage::Leave {}));
+                    return Next::Stop;
+                }
+                return self.away();
+            }
+            Some(Err(error)) if is_too_big(&error) => return self.close(CloseCode::TooBig).await,
+            Some(Err(_)) | None => return self.away(),
+        };
+        if !self.pulse.frame(now) {
+            return self.close(CloseCode::TooFast).await;
+        }
+        match serde_json::from_str(&text) {
+            Ok(ClientMessage::Hello { resume: Some(token) }) if self.line.token.is_none() => {
+                match self.line.house.doors.remove(&token) {
+                    Some((_, door)) => self.hand_over(door).await,
+                    // The server was restarted, or the call was given up: a visitor like any other.
+                    None => self.put(Input::Frame(ClientMessage::Hello { resume: None })).await,
+                }
+            }
+            Ok(message) => self.put(Input::Frame(message)).await,
+            Err(error) => {
+                self.bad_frames += 1;
+                if self.bad_frames == MAX_BAD_FRAMES {
+                    return self.close(CloseCode::BadMessages).await;
+                }
+                let text = error.to_string().chars().take(MAX_PROBLEM_CHARS).collect();
+                self.send(vec![ServerMessage::Problem { code: ProblemCode::BadMessage, text }]).await
+            }
+        }
+    }
+
+    /// Applies an input and sends what comes of it.
+    async fn put(&mut self, input: Input) -> Next {
+        let frames = self.line.apply(input);
+        if self.line.token.is_some() {
+            self.pulse.greeted();
+        }
+        self.send(frames).await
+    }
+
+    async fn time(&mut self) -> Next {
+        if self.put(Input::Deadline).await == Next::Stop {
+            return Next::Stop;
+        }
+        if self.socket.is_none() {
+            return self.wait();
+        }
+        match self.pulse.beat(Instant::now()) {
+            Beat::Wait => Next::Go,
+            Beat::Ping => match self.write(Message::Ping(Default::default())).await {
+                true => Next::Go,
+                false => self.away(),
+            },
+            Beat::Silent => self.away(),
+            Beat::NoHello => self.close(CloseCode::NoHello).await,
+        }
+    }
+
+    /// Sends frames, or keeps them for a page that may come back.
+    async fn send(&mut self, frames: Vec<ServerMessage>) -> Next {
+        for frame in frames {
+            if self.socket.is_none() {
+                if self.unsent.len() == MAX_UNSENT {
+                    return Next::Stop;
+                }
+                self.unsent.push_back(frame);
+                continue;
+            }
+            let Ok(text) = serde_json::to_string(&frame) else {
+                return Next::Stop;
+            };
+            if !self.write(Message::Text(text.into())).await && self.away() == Next::Stop {
+                return Next::Stop;
+            }
+        }
+        Next::Go
+    }
+
+    async fn write(&mut self, message: Message) -> bool {
+        match &mut self.socket {
+            Some(socket) => matches!(tokio::time::timeout(WRITE_WITHIN, socket.send(message)).await, Ok(Ok(()))),
+            None => false,
+        }
+    }
+
+    /// The socket is gone without a word. A call waits for its visitor to come back with another.
+    fn away(&mut self) -> Next {
+        self.socket = None;
+        debug!(visitor = self.line.id.0, "away: the socket is lost");
+        self.line.apply(Input::Away);
+        self.wait()
+    }
+
+    /// Whether to go on without a socket.
+    fn wait(&self) -> Next {
+        if self.line.visitor.worth_waiting_for(Now::read()) { Next::Go } else { Next::Stop }
+    }
+
+    /// This visitor has come back with another socket; the old one, if the line still believes in it, is closed.
+    async fn back(&mut self, socket: WebSocket) -> Next {
+        if self.socket.is_some() {
+            self.close(CloseCode::Replaced).await;
+        }
+        debug!(visitor = self.line.id.0, "back with another socket");
+        self.socket = Some(socket);
+        self.pulse = Pulse::new(Instant::now());
+        let next = self.put(Input::Back).await;
+        if next == Next::Stop {
+            return next;
+        }
+        let unsent = self.unsent.drain(..).collect();
+        self.send(unsent).await
+    }
+
+    /// This socket belongs to another visitor's task.
+    async fn hand_over(&mut self, door: Door) -> Next {
+        if let Some(socket) = self.socket.take()
+            && let Err(mpsc::error::SendError(socket)) = door.send(Box::new(socket)).await
+        {
+            // That task has just ended.
+            self.socket = Some(*socket);
+            return self.put(Input::Frame(ClientMessage::Hello { resume: None })).await;
+        }
+        Next::Stop
+    }
+
+    /// Closes the socket for a reason, with what belongs to the visitor: whoever breaks the protocol is not waited for.
+    async fn close(&mut self, code: CloseCode) -> Next {
+        debug!(visitor = self.line.id.0, ?code, "socket closed");
+        let frame = CloseFrame { code: code.code(), reason: Default::default() };
+        self.write(Message::Close(Some(frame))).await;
+        self.socket = None;
+        Next::Stop
+    }
+}
+
+/// The next message; never returns while there is no socket. Cancel-safe.
+async fn receive(socket: &mut Option<WebSocket>) -> Option<Result<Message, axum::Error>> {
+    match socket {
+        Some(socket) => socket.recv().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Returns once the server stops.
+async fn closed(closing: &mut watch::Receiver<bool>) {
+    // An error means that the house is gone, which is as good.
+    let _ = closing.wait_for(|closing| *closing).await;
+}
+
+async fn until(deadline: Option<Instant>) {
+    match deadline {
+        Some(deadline) => tokio::time::sleep_until(deadline.into()).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Whether receiving failed because the message was over the limit.
+fn is_too_big(error: &axum::Error) -> bool {
+    let inner = std::error::Error::source(error).and_then(|inner| inner.downcast_ref());
+    matches!(inner, Some(tungstenite::Error::Capacity(_)))
+}

@@ -1,0 +1,364 @@
+//! A visitor in a real browser, driven through the page's own hooks.
+
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use thirtyfour::prelude::*;
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::{Child, Command};
+use tokio::sync::{Mutex, MutexGuard};
+use tokio::time::timeout;
+
+use crate::server::DEADLINE;
+use crate::wire::check_frame;
+
+/// Browsers share two cores with the server: one test of them at a time.
+static TURN: LazyLock<Mutex<()>> = LazyLock::new(Mutex::default);
+
+/// Waits for the other browser tests to be done.
+pub async fn turn() -> MutexGuard<'static, ()> {
+    TURN.lock().await
+}
+
+/// What Chromium is started with: as root, without a network of its own, without a microphone to ask for.
+const CHROMIUM_FLAGS: [&str; 15] = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--use-fake-device-for-media-stream",
+    "--use-fake-ui-for-media-stream",
+    "--autoplay-policy=no-user-gesture-required",
+    "--allow-loopback-in-peer-connection",
+    "--mute-audio",
+    "--lang=en-US",
+    "--window-size=1280,900",
+];
+
+/// Wraps what the page uses, before the page's own scripts run, so that the test sees what passes.
+const SPY: &str = r"
+    window.frames_seen = [];
+    const Socket = WebSocket;
+    window.WebSocket = class extends Socket {
+        constructor(...all) {
+            super(...all);
+            this.addEventListener('message', event => window.frames_seen.push(event.data));
+        }
+        send(data) { window.frames_seen.push(data); super.send(data); }
+    };
+    window.heard_at = null;
+    window.pressed_at = null;
+    addEventListener('click', event => {
+        if (event.target.closest('[data-action=start]')) window.pressed_at = performance.timeOrigin + performance.now();
+    }, true);
+    const listen = () => {
+        const stream = document.querySelector('audio')?.srcObject;
+        if (!stream || !stream.getAudioTracks().length) return void setTimeout(listen, 5);
+        const context = new AudioContext();
+        const analyser = context.createAnalyser();
+        context.createMediaStreamSource(stream).connect(analyser);
+        const samples = new Float32Array(analyser.fftSize);
+        const look = () => {
+            analyser.getFloatTimeDomainData(samples);
+            if (samples.some(sample => Math.abs(sample) > 0.01)) {
+                window.heard_at = performance.timeOrigin + performance.now();
+                context.close();
+            } else setTimeout(look, 5);
+        };
+        look();
+    };
+    addEventListener('DOMContentLoaded', listen);
+";
+
+/// Resolves once `data-state` is one of the wanted.
+const UNTIL_STATE: &str = r"
+    const [wanted, done] = arguments;
+    const root = document.documentElement;
+    const see = () => {
+        if (!wanted.includes(root.dataset.state)) return;
+        observer.disconnect();
+        done(root.dataset.state);
+    };
+    const observer = new MutationObserver(see);
+    observer.observe(root, { attributes: true });
+    see();
+";
+
+/// Resolves with the strongest frequency of the received track once it is within 10 Hz of the wanted one.
+const UNTIL_TONE: &str = r"
+    const [hertz, done] = arguments;
+    const context = new AudioContext();
+    const analyser = context.createAnalyser();
+    analyser.fftSize = 8192;
+    context.createMediaStreamSource(document.querySelector('audio').srcObject).connect(analyser);
+    const bins = new Float32Array(analyser.frequencyBinCount);
+    const look = () => {
+        analyser.getFloatFrequencyData(bins);
+        const loudest = bins.indexOf(Math.max(...bins));
+        const found = loudest * context.sampleRate / analyser.fftSize;
+        if (bins[loudest] > -60 && Math.abs(found - hertz) < 10) done(found); else setTimeout(look, 20);
+    };
+    look();
+";
+
+/// Resolves once a lamp's level is on the wanted side of a threshold.
+const UNTIL_LEVEL: &str = r"
+    const [who, above, threshold, done] = arguments;
+    const lamp = document.querySelector(`[data-level=${who}]`);
+    const look = () => {
+        const level = Number(lamp.style.getPropertyValue('--level'));
+        if ((level > threshold) === above) done(level); else setTimeout(look, 20);
+    };
+    look();
+";
+
+/// One browser with a profile of its own. Killed with all its processes when dropped.
+pub struct Browser {
+    /// For what has no method here.
+    pub driver: WebDriver,
+    child: Child,
+    chromium: bool,
+    _profile: Scratch,
+}
+
+/// A folder that goes with its owner.
+struct Scratch(PathBuf);
+
+impl Scratch {
+    fn new() -> Self {
+        let path = std::env::temp_dir().join(format!("sotto-test-{}", uuid::Uuid::new_v4()));
+        std::fs::create_dir_all(&path).expect("a folder");
+        Self(path)
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+impl Browser {
+    /// Chromium with a tone as its microphone; without one, its own fake microphone beeps.
+    pub async fn chromium(tone: Option<f64>) -> Self {
+        Self::chromium_with(tone, &[]).await
+    }
+
+    /// Chromium with further flags.
+    pub async fn chromium_with(tone: Option<f64>, flags: &[&str]) -> Self {
+        let profile = Scratch::new();
+        let mut capabilities = DesiredCapabilities::chrome();
+        for flag in CHROMIUM_FLAGS.iter().chain(flags) {
+            capabilities.add_arg(flag).expect("a flag");
+        }
+        capabilities.add_arg(&format!("--user-data-dir={}", profile.0.display())).expect("a flag");
+        if let Some(hertz) = tone {
+            let file = profile.0.join("tone.wav");
+            std::fs::write(&file, wav(hertz)).expect("a file");
+            let flag = format!("--use-file-for-fake-audio-capture={}", file.display());
+            capabilities.add_arg(&flag).expect("a flag");
+        }
+        let (child, port) = driver("chromedriver", &["--port=0"], "successfully on port ").await;
+        let driver = WebDriver::new(format!("http://127.0.0.1:{port}"), capabilities).await.expect("a session");
+        let browser = Self { driver, child, chromium: true, _profile: profile };
+        browser.cdp("Page.addScriptToEvaluateOnNewDocument", json!({ "source": SPY })).await;
+        browser
+    }
+
+    /// Firefox with its own fake microphone.
+    pub async fn firefox() -> Self {
+        let profile = Scratch::new();
+        let mut capabilities = DesiredCapabilities::firefox();
+        capabilities.set_headless().expect("a flag");
+        let mut preferences = thirtyfour::common::capabilities::firefox::FirefoxPreferences::new();
+        for name in
+            ["media.navigator.streams.fake", "media.navigator.permission.disabled", "media.peerconnection.ice.loopback"]
+        {
+            preferences.set(name, true).expect("a preference");
+        }
+        preferences.set("media.autoplay.default", 0).expect("a preference");
+        capabilities.set_preferences(preferences).expect("preferences");
+        let (child, port) = driver("geckodriver", &["--port", "0"], "Listening on 127.0.0.1:").await;
+        let driver = WebDriver::new(format!("http://127.0.0.1:{port}"), capabilities).await.expect("a session");
+        Self { driver, child, chromium: false, _profile: profile }
+    }
+
+    /// Opens the page.
+    pub async fn open(&self, url: &str) -> &Self {
+        self.driver.goto(url).await.expect("the page");
+        self.until("landing").await;
+        self
+    }
+
+    /// Waits until the page is in this state.
+    pub async fn until(&self, state: &str) {
+        self.until_one(&[state]).await;
+    }
+
+    /// Waits until the page is in one of these states, and says which.
+    pub async fn until_one(&self, states: &[&str]) -> String {
+        match self.wait(UNTIL_STATE, vec![json!(states)]).await {
+            Some(state) => state.as_str().unwrap_or_default().to_owned(),
+            None => panic!("not {states:?} but {} in time", self.state().await),
+        }
+    }
+
+    /// The state the page is in.
+    pub async fn state(&self) -> String {
+        let state = self.run("return document.documentElement.dataset.state", vec![]).await;
+        state.as_str().unwrap_or_default().to_owned()
+    }
+
+    /// Presses the control with this `data-action` that can be seen.
+    pub async fn press(&self, action: &str) {
+        let controls = self.driver.find_all(By::Css(format!("[data-action={action}]"))).await.expect("controls");
+        for control in controls {
+            if control.is_displayed().await.unwrap_or(false) {
+                return control.click().await.expect("a click");
+            }
+        }
+        panic!("no {action} to press in {}", self.state().await);
+    }
+
+    /// Waits until the partner's voice is this tone.
+    pub async fn hears(&self, hertz: f64) {
+        assert!(self.wait(UNTIL_TONE, vec![json!(hertz)]).await.is_some(), "{hertz} Hz is not heard");
+    }
+
+    /// Waits until a lamp (`me` or `them`) is brighter or darker than the threshold.
+    pub async fn lamp(&self, who: &str, above: bool, threshold: f64) {
+        let seen = self.wait(UNTIL_LEVEL, vec![json!(who), json!(above), json!(threshold)]).await;
+        assert!(seen.is_some(), "the lamp {who} stays {} {threshold}", if above { "below" } else { "above" });
+    }
+
+    /// When the button was pressed and when the partner was first heard, in milliseconds since the epoch.
+    pub async fn pressed_and_heard(&self) -> (f64, f64) {
+        let both = r"const done = arguments[0];
+            const look = () => window.heard_at ? done([window.pressed_at, window.heard_at]) : setTimeout(look, 5);
+            look();";
+        let both = self.wait(both, vec![]).await.expect("the partner is heard");
+        (both[0].as_f64().expect("a press"), both[1].as_f64().expect("a voice"))
+    }
+
+    /// Everything that passed its WebSocket so far, each frame checked.
+    pub async fn frames(&self) -> Vec<String> {
+        let frames = self.run("return window.frames_seen", vec![]).await;
+        let frames: Vec<String> = serde_json::from_value(frames).expect("frames");
+        frames.iter().for_each(|frame| check_frame(frame));
+        frames
+    }
+
+    /// What is announced to a screen reader at this moment.
+    pub async fn text(&self, css: &str) -> String {
+        let text = "return document.querySelector(arguments[0])?.textContent ?? ''";
+        self.run(text, vec![json!(css)]).await.as_str().unwrap_or_default().to_owned()
+    }
+
+    /// Runs a script and returns what it returns.
+    pub async fn run(&self, script: &str, arguments: Vec<Value>) -> Value {
+        self.driver.execute(script, arguments).await.expect("a script").json().clone()
+    }
+
+    /// Runs a script that calls its last argument; `None` when it does not in time.
+    pub async fn wait(&self, script: &str, arguments: Vec<Value>) -> Option<Value> {
+        let done = timeout(DEADLINE, self.driver.execute_async(script, arguments)).await.ok()?;
+        Some(done.ok()?.json().clone())
+    }
+
+    /// Speaks to Chromium itself.
+    pub async fn cdp(&self, command: &str, parameters: Value) {
+        self.driver.cdp().send_raw(command, parameters).await.expect("a command");
+    }
+
+    /// Saves what is to be seen.
+    pub async fn screenshot(&self, name: &str) {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/screenshots");
+        std::fs::create_dir_all(&folder).expect("a folder");
+        self.driver.screenshot(&folder.join(format!("{name}.png"))).await.expect("a picture");
+    }
+
+    /// Ends it in good order. In Chromium everything that passed its socket is checked first.
+    pub async fn quit(self) {
+        if self.chromium {
+            self.frames().await;
+        }
+        let _ = self.driver.clone().quit().await;
+    }
+
+    /// Kills every process of it, as a crash or an empty battery does.
+    pub fn kill(self) {
+        drop(self);
+    }
+}
+
+impl Drop for Browser {
+    fn drop(&mut self) {
+        if let Some(group) = self.child.id() {
+            let _ = std::process::Command::new("kill").args(["-KILL", "--", &format!("-{group}")]).status();
+        }
+    }
+}
+
+/// Starts a driver in a process group of its own and waits for the port that it names.
+async fn driver(program: &str, arguments: &[&str], before_port: &str) -> (Child, u16) {
+    let mut child = Command::new(program)
+        .args(arguments)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .process_group(0)
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap_or_else(|error| panic!("{program}: {error}"));
+    let mut lines = BufReader::new(child.stdout.take().expect("a pipe")).lines();
+    let port = timeout(DEADLINE, async {
+        while let Ok(Some(line)) = lines.next_line().await {
+            if let Some((_, rest)) = line.split_once(before_port) {
+                return rest.trim_end_matches('.').trim().parse().ok();
+            }
+        }
+        None
+    });
+    let port = port.await.ok().flatten().unwrap_or_else(|| panic!("{program} names no port"));
+    // Its output has to be read for as long as it runs.
+    tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
+    (child, port)
+}
+
+/// Ten seconds of a tone, 48 kHz, 16 bit, mono; Chromium plays it over and over, so they hold whole periods.
+fn wav(hertz: f64) -> Vec<u8> {
+    const RATE: u32 = 48_000;
+    let samples = (0..RATE * 10).map(|n| {
+        let phase = f64::from(n) * hertz * std::f64::consts::TAU / f64::from(RATE);
+        #[allow(clippy::cast_possible_truncation)]
+        let sample = (phase.sin() * 12_000.0) as i16;
+        sample
+    });
+    let data: Vec<u8> = samples.flat_map(i16::to_le_bytes).collect();
+    let length = u32::try_from(data.len()).expect("a short tone");
+    let mut file = Vec::new();
+    file.extend_from_slice(b"RIFF");
+    file.extend_from_slice(&(36 + length).to_le_bytes());
+    file.extend_from_slice(b"WAVEfmt ");
+    file.extend_from_slice(&16_u32.to_le_bytes());
+    file.extend_from_slice(&1_u16.to_le_bytes());
+    file.extend_from_slice(&1_u16.to_le_bytes());
+    file.extend_from_slice(&RATE.to_le_bytes());
+    file.extend_from_slice(&(RATE * 2).to_le_bytes());
+    file.extend_from_slice(&2_u16.to_le_bytes());
+    file.extend_from_slice(&16_u16.to_le_bytes());
+    file.extend_from_slice(b"data");
+    file.extend_from_slice(&length.to_le_bytes());
+    file.extend(data);
+    file
+}
+
+/// How long a page may take to notice by itself that its partner is gone without a word.
+pub const NOTICED_WITHIN: Duration = Duration::from_secs(60);

@@ -1,0 +1,109 @@
+//! The real binary as a child process: its address, all its output, and its end.
+
+use std::process::Stdio;
+use std::time::Duration;
+
+use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
+use tokio::process::{Child, Command};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+
+use crate::wire::addresses_in;
+
+/// The one line that names an address: the operator's own.
+const LISTENING: &str = "listening on http://";
+
+/// How long anything that should happen may take. Failing is slow, passing is not.
+pub const DEADLINE: Duration = Duration::from_secs(20);
+
+/// A running server, killed when dropped. Every test that ends it with [`TestServer::stop`] also has all its output
+/// searched for addresses.
+pub struct TestServer {
+    child: Child,
+    /// The port it got.
+    pub port: u16,
+    /// Everything it has said so far.
+    output: watch::Sender<String>,
+    readers: Vec<JoinHandle<()>>,
+}
+
+impl TestServer {
+    /// Starts it on a free port of 127.0.0.1, logging as much as it can, and lets native callers in.
+    pub async fn start() -> Self {
+        Self::start_with(&["--allow-native"]).await
+    }
+
+    /// Starts it with these arguments.
+    pub async fn start_with(arguments: &[&str]) -> Self {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_sotto"))
+            .args(arguments)
+            .env("SOTTO_LISTEN", "127.0.0.1:0")
+            .env("SOTTO_LOG", "trace")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .expect("the binary starts");
+        let output = watch::Sender::new(String::new());
+        let readers = vec![
+            tokio::spawn(read(child.stdout.take().expect("a pipe"), output.clone())),
+            tokio::spawn(read(child.stderr.take().expect("a pipe"), output.clone())),
+        ];
+        let mut server = Self { child, port: 0, output, readers };
+        let line = server.said(LISTENING).await;
+        server.port = line.rsplit_once(':').and_then(|(_, port)| port.parse().ok()).expect("a port in the line");
+        server
+    }
+
+    /// Waits until it has said a line with these words, and returns that line.
+    pub async fn said(&self, words: &str) -> String {
+        let mut output = self.output.subscribe();
+        let text = timeout(DEADLINE, output.wait_for(|text| text.contains(words))).await;
+        let text = text.unwrap_or_else(|_| panic!("the server did not say {words}")).expect("the readers live");
+        text.lines().find(|line| line.contains(words)).unwrap_or_default().to_owned()
+    }
+
+    /// Where a browser finds the page.
+    pub fn url(&self) -> String {
+        format!("http://127.0.0.1:{}/", self.port)
+    }
+
+    /// Where a native caller finds the socket.
+    pub fn ws(&self) -> String {
+        format!("ws://127.0.0.1:{}/ws", self.port)
+    }
+
+    /// The process, for `/proc`.
+    pub fn pid(&self) -> u32 {
+        self.child.id().expect("a running process")
+    }
+
+    /// Ends it as an operator does, and looks through everything it has said.
+    pub async fn stop(mut self) -> String {
+        let kill = Command::new("kill").args(["-TERM", &self.pid().to_string()]).status().await;
+        assert!(kill.is_ok_and(|status| status.success()), "kill runs");
+        let status = timeout(DEADLINE, self.child.wait()).await.expect("SIGTERM ends it").expect("a status");
+        assert!(status.success(), "a clean end, not {status}");
+        for reader in self.readers.drain(..) {
+            timeout(DEADLINE, reader).await.expect("the pipes end").expect("a reader");
+        }
+        let text = self.output.borrow().clone();
+        let mut lines = text.lines().filter(|line| !line.starts_with(LISTENING));
+        if let Some(line) = lines.find(|line| !addresses_in(line).is_empty() || line.contains("panicked")) {
+            panic!("the server said: {line}");
+        }
+        text
+    }
+}
+
+async fn read(from: impl AsyncRead + Unpin, output: watch::Sender<String>) {
+    let mut lines = BufReader::new(from).lines();
+    while let Ok(Some(line)) = lines.next_line().await {
+        output.send_modify(|text| {
+            text.push_str(&line);
+            text.push('\n');
+        });
+    }
+}
