@@ -100,9 +100,14 @@ fn admits(config: &Config, headers: &HeaderMap) -> bool {
     }
 }
 
-/// What every answer carries.
+/// What every answer carries, and what those carry that a browser shows as a document. The long ones are left out of
+/// the others, since they would weigh more than many a script.
 async fn secure(request: Request, next: Next) -> Response {
-    const HEADERS: [(HeaderName, &str); 7] = [
+    const EVERY: [(HeaderName, &str); 2] = [
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
+    ];
+    const DOCUMENT: [(HeaderName, &str); 5] = [
         (
             header::CONTENT_SECURITY_POLICY,
             "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
@@ -110,17 +115,18 @@ async fn secure(request: Request, next: Next) -> Response {
              frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'",
         ),
         (header::REFERRER_POLICY, "no-referrer"),
-        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (header::X_FRAME_OPTIONS, "DENY"),
         (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
-        (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
         (
             HeaderName::from_static("permissions-policy"),
             "microphone=(self), screen-wake-lock=(self), speaker-selection=(self), camera=(), geolocation=()",
         ),
     ];
     let mut response = next.run(request).await;
-    for (name, value) in HEADERS {
+    let kind = response.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    let subresource = ["text/css", "text/javascript", "application/json"].iter().any(|known| kind.starts_with(known));
+    let document: &[_] = if subresource { &[] } else { &DOCUMENT };
+    for (name, value) in EVERY.iter().chain(document) {
         response.headers_mut().insert(name, HeaderValue::from_static(value));
     }
     response
