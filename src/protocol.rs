@@ -8,7 +8,7 @@
 //!
 //! ```text
 //! > {"type":"hello"}                            the first frame of a socket
-//! < {"type":"welcome","resume":"…"}             a token for coming back to a call when the socket drops
+//! < {"type":"welcome","resume":"…"}             a token for the next socket's hello
 //! > {"type":"join","languages":["en"],"role":"either","avoid_recent":true}
 //! < {"type":"waiting"}
 //! < {"type":"matched","call":"…","side":"a","offerer":true,"relay":{…}}
@@ -52,7 +52,8 @@ pub type CallId = Uuid;
 pub enum ClientMessage {
     /// The first frame of every socket.
     Hello {
-        /// The token of the last `welcome`, to come back to a call whose socket was lost. Single use.
+        /// The token of the last `welcome`. It brings this socket back to a call whose own was lost; after the visitor
+        /// has left, it lets the server keep two who have just talked apart. Single use.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         resume: Option<ResumeToken>,
     },
@@ -104,7 +105,7 @@ pub enum ClientMessage {
 pub enum ServerMessage {
     /// Answers `hello`.
     Welcome {
-        /// Brings a later socket back to this visitor's call. To be kept in memory only.
+        /// For the `hello` of this visitor's next socket. To be kept in memory only.
         resume: ResumeToken,
         /// The call that the presented token brought this socket back to.
         #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -1,6 +1,7 @@
 //! The door: HTTP, the page's files, and the WebSocket of each visitor.
 
 mod files;
+mod lobby;
 mod pulse;
 mod socket;
 
@@ -13,13 +14,13 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use dashmap::DashMap;
 use tokio::sync::watch;
 use tower_http::compression::CompressionLayer;
 
+use self::lobby::Lobby;
 use crate::config::{Config, Origin};
 use crate::matchmaking::Matchmaker;
-use crate::protocol::{MAX_MESSAGE_BYTES, ResumeToken};
+use crate::protocol::MAX_MESSAGE_BYTES;
 use crate::relay;
 
 /// tungstenite's read buffer. Its default of 128 KiB would be the largest cost of a waiting visitor; frames
@@ -38,8 +39,7 @@ pub struct House {
     /// Turns true when the server stops.
     pub closing: watch::Sender<bool>,
     config: Config,
-    /// Where a socket with this token can be handed to the visitor it belongs to.
-    doors: DashMap<ResumeToken, socket::Door>,
+    lobby: Lobby,
 }
 
 impl House {
@@ -50,7 +50,7 @@ impl House {
             relay,
             closing: watch::Sender::new(false),
             config,
-            doors: DashMap::new(),
+            lobby: Lobby::default(),
         }
     }
 }

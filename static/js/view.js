@@ -67,7 +67,8 @@ export class View {
   get wishes() {
     const languages = this.#boxes.filter(({ checked }) => checked).map(({ value }) => value);
     const role = /** @type {HTMLInputElement | null} */ (this.#document.querySelector('[name="role"]:checked'));
-    return { languages, role: /** @type {Wishes['role']} */ (role?.value ?? 'either') };
+    const same = /** @type {HTMLInputElement | null} */ (this.#document.querySelector('[data-part="same"]'));
+    return { languages, role: /** @type {Wishes['role']} */ (role?.value ?? 'either'), avoid_recent: !same?.checked };
   }
 
   /** @param {State} state */
