@@ -87,12 +87,12 @@ impl Connected<IncomingStream<'_, Door>> for Arrival {
 /// Takes connections in, keeps those of TURN clients for the relay, and gives those of HTTP to axum.
 pub struct Door {
     listener: TcpListener,
-    lobby: Arc<Lobby>,
+    porch: Arc<Porch>,
     handed: mpsc::Receiver<(HttpStream, Arrival)>,
 }
 
 /// What the tasks of new connections share.
-struct Lobby {
+struct Porch {
     relay: relay::Handle,
     tls: Option<TlsAcceptor>,
     strangers: Arc<Strangers>,
@@ -104,7 +104,7 @@ impl Door {
     pub fn new(listener: TcpListener, tls: Option<TlsAcceptor>, relay: relay::Handle) -> Self {
         let (http, handed) = mpsc::channel(MAX_HANDOVERS);
         let strangers = Arc::new(Strangers::new(MAX_STRANGERS));
-        Self { listener, lobby: Arc::new(Lobby { relay, tls, strangers, http }), handed }
+        Self { listener, porch: Arc::new(Porch { relay, tls, strangers, http }), handed }
     }
 }
 
@@ -118,8 +118,8 @@ impl Listener for Door {
                 Some(handed) = self.handed.recv() => return handed,
                 accepted = self.listener.accept() => match accepted {
                     Ok((stream, client)) => {
-                        let lobby = Arc::clone(&self.lobby);
-                        self.lobby.strangers.admit(|seat| tokio::spawn(lobby.receive(stream, client, seat)));
+                        let porch = Arc::clone(&self.porch);
+                        self.porch.strangers.admit(|seat| tokio::spawn(porch.receive(stream, client, seat)));
                     }
                     Err(error) if is_of_one_connection(&error) => {}
                     Err(error) => {
@@ -133,7 +133,7 @@ impl Listener for Door {
 
     fn local_addr(&self) -> io::Result<Arrival> {
         let address = self.listener.local_addr()?;
-        Ok(Arrival { address, encrypted: self.lobby.tls.is_some() })
+        Ok(Arrival { address, encrypted: self.porch.tls.is_some() })
     }
 }
 
@@ -156,7 +156,7 @@ impl Speech {
     }
 }
 
-impl Lobby {
+impl Porch {
     /// Serves a TURN client to its end, or hands an HTTP connection over.
     async fn receive<S>(self: Arc<Self>, stream: TcpStream, client: SocketAddr, seat: S) {
         let Ok(server) = stream.local_addr() else {

@@ -8,7 +8,7 @@
 //!
 //! ```text
 //! > {"type":"hello"}                            the first frame of a socket
-//! < {"type":"welcome","resume":"…"}             a token for coming back to a call when the socket drops
+//! < {"type":"welcome","resume":"…"}             a token for the next socket's hello
 //! > {"type":"join","languages":["en"],"role":"either","avoid_recent":true}
 //! < {"type":"waiting"}
 //! < {"type":"matched","call":"…","side":"a","offerer":true,"relay":{…}}
@@ -52,7 +52,8 @@ pub type CallId = Uuid;
 pub enum ClientMessage {
     /// The first frame of every socket.
     Hello {
-        /// The token of the last `welcome`, to come back to a call whose socket was lost. Single use.
+        /// The token of the last `welcome`. It brings this socket back to a call whose own was lost; after the visitor
+        /// has left, it lets the server keep two who have just talked apart. Single use.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         resume: Option<ResumeToken>,
     },
@@ -104,7 +105,7 @@ pub enum ClientMessage {
 pub enum ServerMessage {
     /// Answers `hello`.
     Welcome {
-        /// Brings a later socket back to this visitor's call. To be kept in memory only.
+        /// For the `hello` of this visitor's next socket. To be kept in memory only.
         resume: ResumeToken,
         /// The call that the presented token brought this socket back to.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -414,6 +415,58 @@ impl CloseCode {
             Self::NoHello => 4002,
             Self::Unresponsive => 4003,
             Self::Replaced => 4004,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::*;
+
+    fn rows(text: &str) -> Vec<Value> {
+        serde_json::from_str(text).expect("a fixture")
+    }
+
+    /// Every golden frame is read, and written again as it was.
+    fn holds<T: Serialize + for<'de> Deserialize<'de>>(text: &str) {
+        for row in rows(text) {
+            let message: T =
+                serde_json::from_value(row["frame"].clone()).unwrap_or_else(|error| panic!("{row}: {error}"));
+            let written = serde_json::to_string(&message).expect("a frame");
+            assert_eq!(serde_json::from_str::<Value>(&written).expect("JSON"), row["frame"], "{}", row["name"]);
+            assert!(written.len() <= MAX_MESSAGE_BYTES / 16, "there is room to grow");
+        }
+    }
+
+    #[test]
+    fn the_golden_frames_hold() {
+        holds::<ClientMessage>(include_str!("../tests/fixtures/protocol/client.json"));
+        holds::<ServerMessage>(include_str!("../tests/fixtures/protocol/server.json"));
+    }
+
+    #[test]
+    fn what_is_not_of_the_protocol_is_refused() {
+        for row in rows(include_str!("../tests/fixtures/protocol/refused.json")) {
+            let text = row["text"].as_str().expect("a text");
+            assert!(serde_json::from_str::<ClientMessage>(text).is_err(), "{}", row["name"]);
+        }
+        // Neither end takes the other's frames, but for those that are the same both ways.
+        for row in rows(include_str!("../tests/fixtures/protocol/server.json")) {
+            let both = ["describe", "candidate", "restart"].map(Value::from).contains(&row["frame"]["type"]);
+            assert_eq!(serde_json::from_value::<ClientMessage>(row["frame"].clone()).is_ok(), both, "{row}");
+        }
+    }
+
+    #[test]
+    fn nothing_that_marks_a_visitor_is_printed() {
+        for row in rows(include_str!("../tests/fixtures/protocol/client.json")) {
+            let message: ClientMessage = serde_json::from_value(row["frame"].clone()).expect("a frame");
+            let printed = format!("{message:?}");
+            for secret in ["abcd", "wxyz", "abcdefghij", "000102", "49152", "\"en\"", "001122"] {
+                assert!(!printed.contains(secret), "{printed}");
+            }
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The door: HTTP, the page's files, and the WebSocket of each visitor.
 
 mod files;
+mod lobby;
 mod pulse;
 mod socket;
 
@@ -13,14 +14,14 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use dashmap::DashMap;
 use tokio::sync::watch;
 use tower_http::compression::CompressionLayer;
 
+use self::lobby::Lobby;
 use crate::config::{Config, Origin};
 use crate::door::Arrival;
 use crate::matchmaking::Matchmaker;
-use crate::protocol::{MAX_MESSAGE_BYTES, ResumeToken};
+use crate::protocol::MAX_MESSAGE_BYTES;
 use crate::relay;
 
 /// tungstenite's read buffer. Its default of 128 KiB would be the largest cost of a waiting visitor; frames
@@ -42,8 +43,7 @@ pub struct House {
     /// Turns true when the server stops.
     pub closing: watch::Sender<bool>,
     config: Config,
-    /// Where a socket with this token can be handed to the visitor it belongs to.
-    doors: DashMap<ResumeToken, socket::Door>,
+    lobby: Lobby,
 }
 
 impl House {
@@ -54,7 +54,7 @@ impl House {
             relay,
             closing: watch::Sender::new(false),
             config,
-            doors: DashMap::new(),
+            lobby: Lobby::default(),
         }
     }
 }
@@ -124,9 +124,14 @@ async fn encrypt(State(house): State<Arc<House>>, request: Request, next: Next) 
     }
 }
 
-/// What every answer carries.
+/// What every answer carries, and what those carry that a browser shows as a document. The long ones are left out of
+/// the others, since they would weigh more than many a script.
 async fn secure(request: Request, next: Next) -> Response {
-    const HEADERS: [(HeaderName, &str); 7] = [
+    const EVERY: [(HeaderName, &str); 2] = [
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
+    ];
+    const DOCUMENT: [(HeaderName, &str); 5] = [
         (
             header::CONTENT_SECURITY_POLICY,
             "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
@@ -134,17 +139,18 @@ async fn secure(request: Request, next: Next) -> Response {
              frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'",
         ),
         (header::REFERRER_POLICY, "no-referrer"),
-        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (header::X_FRAME_OPTIONS, "DENY"),
         (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
-        (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
         (
             HeaderName::from_static("permissions-policy"),
             "microphone=(self), screen-wake-lock=(self), speaker-selection=(self), camera=(), geolocation=()",
         ),
     ];
     let mut response = next.run(request).await;
-    for (name, value) in HEADERS {
+    let kind = response.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    let subresource = ["text/css", "text/javascript", "application/json"].iter().any(|known| kind.starts_with(known));
+    let document: &[_] = if subresource { &[] } else { &DOCUMENT };
+    for (name, value) in EVERY.iter().chain(document) {
         response.headers_mut().insert(name, HeaderValue::from_static(value));
     }
     response
@@ -179,6 +185,14 @@ mod tests {
         ] {
             assert!(!admits(&config, &headers(refused)), "{refused:?}");
         }
+    }
+
+    #[test]
+    fn where_there_is_tls_our_page_has_it() {
+        let config = Config { tls_cert: Some("certificate.pem".into()), ..Config::default() };
+        let here = ("host", "talk.example.org");
+        assert!(admits(&config, &headers(&[here, ("origin", "https://talk.example.org")])));
+        assert!(!admits(&config, &headers(&[here, ("origin", "http://talk.example.org")])));
     }
 
     #[test]

@@ -79,6 +79,11 @@ impl Matchmaker {
         self.changed.notify_one();
     }
 
+    /// Whether a visitor is being kept apart from somebody.
+    pub fn has_met(&self, visitor: VisitorId) -> bool {
+        self.lock().pool.has_met(visitor)
+    }
+
     /// Drops all that is known of a visitor whose task ends.
     pub fn forget(&self, visitor: VisitorId) {
         self.lock().pool.forget(visitor);

@@ -10,6 +10,7 @@ use tokio_tungstenite::tungstenite;
 use tracing::debug;
 
 use super::House;
+use super::lobby::{Door, Owner};
 use super::pulse::{Beat, Pulse};
 use crate::clock::Now;
 use crate::mailbox::{Inbox, Mail, Mailbox, VisitorId, mailbox};
@@ -28,9 +29,6 @@ const MAX_UNSENT: usize = 64;
 
 /// The most characters of a parse error that go back: enough to say which field, never the whole frame.
 const MAX_PROBLEM_CHARS: usize = 160;
-
-/// Takes a socket over for the visitor it belongs to.
-pub type Door = mpsc::Sender<Box<WebSocket>>;
 
 /// Serves one socket until its visitor is gone, or until it is handed to a visitor who came back.
 pub async fn serve(socket: WebSocket, house: Arc<House>) {
@@ -109,9 +107,9 @@ impl Line {
         getrandom::fill(&mut bytes).ok()?;
         let token = ResumeToken::new(bytes.iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}")))?;
         if let Some(old) = self.token.replace(token.clone()) {
-            self.house.doors.remove(&old);
+            self.house.lobby.take(&old);
         }
-        self.house.doors.insert(token.clone(), self.door.clone());
+        self.house.lobby.put(token.clone(), self.door.clone());
         Some(token)
     }
 }
@@ -124,10 +122,15 @@ impl Drop for Line {
         for mail in unread {
             self.apply(Input::Mail(mail));
         }
-        if let Some(token) = &self.token {
-            self.house.doors.remove(token);
+        let House { lobby, matchmaker, .. } = &*self.house;
+        match self.token.take() {
+            // Whoever has just talked stays somebody for a while, so as not to meet the same one again on the next socket.
+            Some(token) if matchmaker.has_met(self.id) => lobby.leave(token, self.id, Instant::now()),
+            token => {
+                token.map(|token| lobby.take(&token));
+                matchmaker.forget(self.id);
+            }
         }
-        self.house.matchmaker.forget(self.id);
     }
 }
 
@@ -215,9 +218,13 @@ impl Pump {
         }
         match serde_json::from_str(&text) {
             Ok(ClientMessage::Hello { resume: Some(token) }) if self.line.token.is_none() => {
-                match self.line.house.doors.remove(&token) {
-                    Some((_, door)) => self.hand_over(door).await,
-                    // The server was restarted, or the call was given up: a visitor like any other.
+                match self.line.house.lobby.take(&token) {
+                    Some(Owner::Here(door)) => self.hand_over(door).await,
+                    Some(Owner::Gone(visitor)) => {
+                        self.line.id = visitor;
+                        self.put(Input::Frame(ClientMessage::Hello { resume: None })).await
+                    }
+                    // The server was restarted, or it is long ago: a visitor like any other.
                     None => self.put(Input::Frame(ClientMessage::Hello { resume: None })).await,
                 }
             }

@@ -450,3 +450,39 @@ async fn everybody_is_told_when_the_server_stops() {
         assert_eq!(visitor.closed().await, Some(1001));
     }
 }
+
+#[tokio::test]
+async fn whoever_has_just_talked_is_known_again_on_the_next_socket() {
+    let server = TestServer::start().await;
+    let (mut one, mut other, call) = talking(&server).await;
+    one.send(ClientMessage::Leave {}).await;
+    assert_eq!(other.next().await, ServerMessage::Ended { call, why: EndReason::Left });
+    let token = one.token.clone();
+    one.socket.close().await;
+    other.join().await;
+    assert_eq!(other.next().await, ServerMessage::Waiting {});
+    let mut socket = Signalling::connect(&server.ws(), None, None).await.expect("a socket");
+    let token = socket.hello(Some(token)).await.expect("a welcome");
+    let mut one = Visitor { socket, token };
+    one.join().await;
+    assert_eq!(one.next().await, ServerMessage::Waiting {});
+    // The one who is not known meets the one who has waited longest.
+    let mut third = Visitor::arrive(&server).await;
+    third.join().await;
+    assert_eq!(third.matched().await.0, other.matched().await.0);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn those_who_do_not_mind_meet_again_at_once() {
+    let server = TestServer::start().await;
+    let (mut one, mut other, call) = talking(&server).await;
+    one.send(ClientMessage::Leave {}).await;
+    assert_eq!(other.next().await, ServerMessage::Ended { call, why: EndReason::Left });
+    for visitor in [&mut one, &mut other] {
+        let languages = Languages::new(vec!["en".to_owned()]).expect("a language");
+        visitor.send(ClientMessage::Join { languages, role: Role::Either, avoid_recent: false }).await;
+    }
+    assert_eq!(one.matched().await.0, other.matched().await.0);
+    server.stop().await;
+}
