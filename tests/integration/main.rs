@@ -7,6 +7,7 @@ mod mixed;
 mod page;
 mod relay;
 mod server;
+mod shim;
 mod signalling;
 mod start;
 mod tls;

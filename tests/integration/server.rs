@@ -12,7 +12,7 @@ use tokio::time::timeout;
 use crate::wire::addresses_in;
 
 /// The one line that names an address: the operator's own.
-const LISTENING: &str = "listening on http://";
+const LISTENING: &str = "listening on http";
 
 /// How long anything that should happen may take. Failing is slow, passing is not.
 pub const DEADLINE: Duration = Duration::from_secs(20);

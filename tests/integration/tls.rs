@@ -29,6 +29,12 @@ impl Identity {
         std::fs::write(&key, made.signing_key.serialize_pem()).expect("a file");
         Self { folder, certificate, key }
     }
+
+    /// The flags that give it to a server.
+    pub fn flags(&self) -> [&str; 4] {
+        let (certificate, key) = (self.certificate.to_str(), self.key.to_str());
+        ["--tls-cert", certificate.expect("a plain path"), "--tls-key", key.expect("a plain path")]
+    }
 }
 
 impl Drop for Identity {
