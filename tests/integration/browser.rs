@@ -177,6 +177,7 @@ impl Browser {
         let profile = Scratch::new();
         let mut capabilities = DesiredCapabilities::firefox();
         capabilities.set_headless().expect("a flag");
+        capabilities.accept_insecure_certs(true).expect("a capability");
         let mut preferences = thirtyfour::common::capabilities::firefox::FirefoxPreferences::new();
         for name in
             ["media.navigator.streams.fake", "media.navigator.permission.disabled", "media.peerconnection.ice.loopback"]

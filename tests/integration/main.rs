@@ -4,6 +4,7 @@
 mod browser;
 mod caller;
 mod mixed;
+mod network;
 mod page;
 mod relay;
 mod server;

@@ -21,6 +21,8 @@ pub const DEADLINE: Duration = Duration::from_secs(20);
 /// searched for addresses.
 pub struct TestServer {
     child: Child,
+    /// Its address as a browser writes it, with `http` or `https` before it.
+    origin: String,
     /// The port it got.
     pub port: u16,
     /// Everything it has said so far.
@@ -36,9 +38,13 @@ impl TestServer {
 
     /// Starts it with these arguments.
     pub async fn start_with(arguments: &[&str]) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_sotto"))
-            .args(arguments)
-            .env("SOTTO_LISTEN", "127.0.0.1:0")
+        Self::start_as(Command::new(env!("CARGO_BIN_EXE_sotto")).args(arguments).env("SOTTO_LISTEN", "127.0.0.1:0"))
+            .await
+    }
+
+    /// Starts it by a command that ends in it.
+    pub async fn start_as(command: &mut Command) -> Self {
+        let mut child = command
             .env("SOTTO_LOG", "trace")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -51,8 +57,9 @@ impl TestServer {
             tokio::spawn(read(child.stdout.take().expect("a pipe"), output.clone())),
             tokio::spawn(read(child.stderr.take().expect("a pipe"), output.clone())),
         ];
-        let mut server = Self { child, port: 0, output, readers };
+        let mut server = Self { child, origin: String::new(), port: 0, output, readers };
         let line = server.said(LISTENING).await;
+        server.origin = line.trim_start_matches("listening on ").to_owned();
         server.port = line.rsplit_once(':').and_then(|(_, port)| port.parse().ok()).expect("a port in the line");
         server
     }
@@ -67,7 +74,7 @@ impl TestServer {
 
     /// Where a browser finds the page.
     pub fn url(&self) -> String {
-        format!("http://127.0.0.1:{}/", self.port)
+        format!("{}/", self.origin)
     }
 
     /// Where a native caller finds the socket.
