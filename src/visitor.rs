@@ -26,8 +26,9 @@ pub const BEGUN_AFTER: Duration = Duration::from_secs(20);
 /// line to come back.
 pub const AWAY_FOR: Duration = Duration::from_secs(30);
 
-/// How many candidates one side may send per call and ICE generation. Browsers make two to four.
-pub const MAX_CANDIDATES: u8 = 16;
+/// How many candidates one side may send per call and ICE generation. Browsers make three to twelve: one for each
+/// transport and network interface.
+pub const MAX_CANDIDATES: u8 = 32;
 
 /// How many ICE restarts one side may send per call: one every minute of a long evening, and a flapping line.
 pub const MAX_RESTARTS: u16 = 500;

@@ -4,21 +4,19 @@
 //! nearest to the client. A client that has contacted another one (a browser its own 127.0.0.1 from a socket on
 //! its network's address, a machine with two uplinks) takes such an answer for a stranger's.
 
+mod one;
 #[cfg(target_os = "linux")]
 mod packet_info;
 #[cfg(not(target_os = "linux"))]
 mod plain;
-#[cfg(target_os = "linux")]
-mod single;
 
 use std::net::{IpAddr, SocketAddr};
 
+pub(super) use one::send_one;
 #[cfg(target_os = "linux")]
 pub(super) use packet_info::{Socket, prepare};
 #[cfg(not(target_os = "linux"))]
-pub(super) use plain::{Socket, prepare, send_one};
-#[cfg(target_os = "linux")]
-pub(super) use single::send_one;
+pub(super) use plain::{Socket, prepare};
 
 /// The length of a datagram, where it came from, and the address of ours that it was sent to.
 pub(super) type Received = (usize, SocketAddr, SocketAddr);

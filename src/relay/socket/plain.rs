@@ -6,20 +6,8 @@ use std::{
 };
 
 use super::{Received, for_socket};
-use crate::relay::five_tuple::FiveTuple;
 
 pub(in crate::relay) fn prepare(_: &UdpSocket) -> io::Result<()> {
-    Ok(())
-}
-
-/// Sends one datagram from any thread: for what came by TCP and leaves by UDP.
-pub(in crate::relay) fn send_one(
-    socket: &UdpSocket,
-    bound: SocketAddr,
-    bytes: &[u8],
-    to: &FiveTuple,
-) -> io::Result<()> {
-    socket.send_to(bytes, for_socket(to.client(), bound.is_ipv6()))?;
     Ok(())
 }
 

@@ -1,14 +1,8 @@
 //! One datagram from any thread: for what came by TCP and leaves by UDP.
 
 use std::{
-    io::{self, IoSlice},
-    net::{IpAddr, SocketAddr, UdpSocket},
-    os::fd::AsRawFd,
-};
-
-use nix::{
-    libc::{in_addr, in_pktinfo, in6_addr, in6_pktinfo},
-    sys::socket::{ControlMessage, MsgFlags, SockaddrStorage, sendmsg},
+    io,
+    net::{SocketAddr, UdpSocket},
 };
 
 use super::for_socket;
@@ -16,12 +10,20 @@ use crate::relay::five_tuple::FiveTuple;
 
 /// Sends on the relay's socket, from the address of ours that the client contacted. Does not wait for room in the
 /// socket's buffer.
+#[cfg(target_os = "linux")]
 pub(in crate::relay) fn send_one(
     socket: &UdpSocket,
     bound: SocketAddr,
     bytes: &[u8],
     to: &FiveTuple,
 ) -> io::Result<()> {
+    use std::{io::IoSlice, net::IpAddr, os::fd::AsRawFd};
+
+    use nix::{
+        libc::{in_addr, in_pktinfo, in6_addr, in6_pktinfo},
+        sys::socket::{ControlMessage, MsgFlags, SockaddrStorage, sendmsg},
+    };
+
     let is_v6 = bound.is_ipv6();
     let client = SockaddrStorage::from(for_socket(to.client(), is_v6));
     let (fd, content, flags) = (socket.as_raw_fd(), [IoSlice::new(bytes)], MsgFlags::MSG_DONTWAIT);
@@ -43,5 +45,17 @@ pub(in crate::relay) fn send_one(
             sendmsg(fd, &content, &[ControlMessage::Ipv6PacketInfo(&info)], flags, Some(&client))?;
         }
     }
+    Ok(())
+}
+
+/// Sends on the relay's socket, from the address that the system chooses.
+#[cfg(not(target_os = "linux"))]
+pub(in crate::relay) fn send_one(
+    socket: &UdpSocket,
+    bound: SocketAddr,
+    bytes: &[u8],
+    to: &FiveTuple,
+) -> io::Result<()> {
+    socket.send_to(bytes, for_socket(to.client(), bound.is_ipv6()))?;
     Ok(())
 }
