@@ -300,6 +300,8 @@ impl Browser {
 
 impl Drop for Browser {
     fn drop(&mut self) {
+        // The last clone would ask a driver that is dead for a minute to end the session.
+        std::mem::forget(self.driver.clone());
         if let Some(group) = self.child.id() {
             let _ = std::process::Command::new("kill").args(["-KILL", "--", &format!("-{group}")]).status();
         }

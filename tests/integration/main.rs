@@ -8,5 +8,6 @@ mod page;
 mod relay;
 mod server;
 mod signalling;
+mod states;
 mod voice;
 mod wire;
