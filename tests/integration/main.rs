@@ -7,6 +7,7 @@ mod mixed;
 mod page;
 mod relay;
 mod server;
+mod shipped;
 mod signalling;
 mod states;
 mod voice;
