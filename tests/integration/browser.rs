@@ -194,6 +194,10 @@ impl Browser {
     pub async fn open(&self, url: &str) -> &Self {
         self.driver.goto(url).await.expect("the page");
         self.until("landing").await;
+        if !self.chromium {
+            // Its driver cannot be earlier than the page's scripts; they open the socket at the press.
+            self.run(SPY, vec![]).await;
+        }
         self
     }
 
@@ -249,7 +253,7 @@ impl Browser {
 
     /// Everything that passed its WebSocket so far, each frame checked.
     pub async fn frames(&self) -> Vec<String> {
-        let frames = self.run("return window.frames_seen", vec![]).await;
+        let frames = self.run("return window.frames_seen ?? []", vec![]).await;
         let frames: Vec<String> = serde_json::from_value(frames).expect("frames");
         frames.iter().for_each(|frame| check_frame(frame));
         frames
@@ -284,11 +288,9 @@ impl Browser {
         self.driver.screenshot(&folder.join(format!("{name}.png"))).await.expect("a picture");
     }
 
-    /// Ends it in good order. In Chromium everything that passed its socket is checked first.
+    /// Ends it in good order, after a look at everything that passed its socket.
     pub async fn quit(self) {
-        if self.chromium {
-            self.frames().await;
-        }
+        self.frames().await;
         let _ = self.driver.clone().quit().await;
     }
 
