@@ -195,6 +195,10 @@ impl Browser {
     pub async fn open(&self, url: &str) -> &Self {
         self.driver.goto(url).await.expect("the page");
         self.until("landing").await;
+        if !self.chromium {
+            // Its driver cannot be earlier than the page's scripts; they open the socket at the press.
+            self.run(SPY, vec![]).await;
+        }
         self
     }
 
@@ -250,7 +254,7 @@ impl Browser {
 
     /// Everything that passed its WebSocket so far, each frame checked.
     pub async fn frames(&self) -> Vec<String> {
-        let frames = self.run("return window.frames_seen", vec![]).await;
+        let frames = self.run("return window.frames_seen ?? []", vec![]).await;
         let frames: Vec<String> = serde_json::from_value(frames).expect("frames");
         frames.iter().for_each(|frame| check_frame(frame));
         frames
@@ -285,11 +289,9 @@ impl Browser {
         self.driver.screenshot(&folder.join(format!("{name}.png"))).await.expect("a picture");
     }
 
-    /// Ends it in good order. In Chromium everything that passed its socket is checked first.
+    /// Ends it in good order, after a look at everything that passed its socket.
     pub async fn quit(self) {
-        if self.chromium {
-            self.frames().await;
-        }
+        self.frames().await;
         let _ = self.driver.clone().quit().await;
     }
 
@@ -301,6 +303,8 @@ impl Browser {
 
 impl Drop for Browser {
     fn drop(&mut self) {
+        // The last clone would ask a driver that is dead for a minute to end the session.
+        std::mem::forget(self.driver.clone());
         if let Some(group) = self.child.id() {
             let _ = std::process::Command::new("kill").args(["-KILL", "--", &format!("-{group}")]).status();
         }

@@ -17,8 +17,7 @@ const LISTENING: &str = "listening on http";
 /// How long anything that should happen may take. Failing is slow, passing is not.
 pub const DEADLINE: Duration = Duration::from_secs(20);
 
-/// A running server, killed when dropped. Every test that ends it with [`TestServer::stop`] also has all its output
-/// searched for addresses.
+/// A running server, killed when dropped. Its output is searched for addresses however it ends.
 pub struct TestServer {
     child: Child,
     /// Its address as a browser writes it, with `http` or `https` before it.
@@ -96,12 +95,25 @@ impl TestServer {
         for reader in self.readers.drain(..) {
             timeout(DEADLINE, reader).await.expect("the pipes end").expect("a reader");
         }
-        let text = self.output.borrow().clone();
+        self.check_output();
+        self.output.borrow().clone()
+    }
+
+    /// Fails when it has named an address, or panicked.
+    fn check_output(&self) {
+        let text = self.output.borrow();
         let mut lines = text.lines().filter(|line| !line.starts_with(LISTENING));
         if let Some(line) = lines.find(|line| !addresses_in(line).is_empty() || line.contains("panicked")) {
             panic!("the server said: {line}");
         }
-        text
+    }
+}
+
+impl Drop for TestServer {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            self.check_output();
+        }
     }
 }
 
