@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use anyhow::{Context, bail};
+use clap::builder::FalseyValueParser;
 use clap::{Args, Parser, Subcommand};
 use thiserror::Error;
 use tracing::level_filters::LevelFilter;
@@ -45,12 +46,12 @@ pub struct Config {
     pub listen: SocketAddr,
 
     /// Origin that pages are served from, such as https://talk.example.org; may be given more than once. Without
-    /// it, a page's Origin has to be the host that it talks to
+    /// it, a page's Origin has to be the host that it talks to, over http or https
     #[arg(long = "origin", env = "SOTTO_ORIGIN", value_name = "ORIGIN", value_delimiter = ',')]
     pub origins: Vec<Origin>,
 
     /// Let callers in that send no Origin: programs, not browsers
-    #[arg(long, env = "SOTTO_ALLOW_NATIVE")]
+    #[arg(long, env = "SOTTO_ALLOW_NATIVE", value_parser = FalseyValueParser::new())]
     pub allow_native: bool,
 
     /// Where pages reach the relay, when that is not the host and port they were loaded from (a proxy that
@@ -218,7 +219,9 @@ impl FromStr for RelayHost {
     type Err = NoRelayHost;
 
     fn from_str(text: &str) -> Result<Self, NoRelayHost> {
-        split_host(text).map(|_| Self(text.to_owned())).ok_or(NoRelayHost)
+        // As the page checks it: an underscore is in no name that a browser would look up for TURN.
+        let fits = |(host, port): &(&str, Option<u16>)| !host.contains('_') && *port != Some(0);
+        split_host(text).filter(fits).map(|_| Self(text.to_owned())).ok_or(NoRelayHost)
     }
 }
 
@@ -293,6 +296,8 @@ mod tests {
             &["sotto", "--listen", "nowhere"][..],
             &["sotto", "--origin", "a.example"],
             &["sotto", "--relay-host", "turn:a"],
+            &["sotto", "--relay-host", "my_relay:8080"],
+            &["sotto", "--relay-host", "relay:0"],
             &["sotto", "--log", "loud"],
             &["sotto", "--unknown"],
         ] {

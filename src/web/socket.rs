@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use axum::extract::ws::{CloseFrame, Message, WebSocket};
 use tokio::sync::{mpsc, watch};
-use tokio_tungstenite::tungstenite;
+use tokio_tungstenite::tungstenite::{self, error::ProtocolError};
 use tracing::debug;
 
 use super::House;
@@ -15,7 +15,7 @@ use super::pulse::{Beat, Pulse};
 use crate::clock::Now;
 use crate::mailbox::{Inbox, Mail, Mailbox, VisitorId, mailbox};
 use crate::matchmaking::Ticket;
-use crate::protocol::{ClientMessage, CloseCode, ProblemCode, Relay, ResumeToken, ServerMessage};
+use crate::protocol::{self, ClientMessage, CloseCode, ProblemCode, Relay, ResumeToken, ServerMessage};
 use crate::visitor::{Effect, Input, Visitor, Wait};
 
 /// How long one frame may take to be written. Whoever reads slower than that has stopped reading.
@@ -210,13 +210,16 @@ impl Pump {
                 }
                 return self.away();
             }
-            Some(Err(error)) if is_too_big(&error) => return self.close(CloseCode::TooBig).await,
-            Some(Err(_)) | None => return self.away(),
+            Some(Err(error)) => match breach(&error) {
+                Some(code) => return self.close(code).await,
+                None => return self.away(),
+            },
+            None => return self.away(),
         };
         if !self.pulse.frame(now) {
             return self.close(CloseCode::TooFast).await;
         }
-        match serde_json::from_str(&text) {
+        match protocol::read(&text) {
             Ok(ClientMessage::Hello { resume: Some(token) }) if self.line.token.is_none() => {
                 match self.line.house.lobby.take(&token) {
                     Some(Owner::Here(door)) => self.hand_over(door).await,
@@ -366,8 +369,13 @@ async fn until(deadline: Option<Instant>) {
     }
 }
 
-/// Whether receiving failed because the message was over the limit.
-fn is_too_big(error: &axum::Error) -> bool {
-    let inner = std::error::Error::source(error).and_then(|inner| inner.downcast_ref());
-    matches!(inner, Some(tungstenite::Error::Capacity(_)))
+/// What the other end did wrong, when receiving failed because of that and not because the line is lost.
+fn breach(error: &axum::Error) -> Option<CloseCode> {
+    match std::error::Error::source(error).and_then(|inner| inner.downcast_ref())? {
+        tungstenite::Error::Capacity(_) => Some(CloseCode::TooBig),
+        // A line that ends without a closing handshake counts as an error of the protocol, but is one of the line.
+        tungstenite::Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) => None,
+        tungstenite::Error::Protocol(_) | tungstenite::Error::Utf8(_) => Some(CloseCode::Broken),
+        _ => None,
+    }
 }

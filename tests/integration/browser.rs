@@ -24,9 +24,11 @@ pub async fn turn() -> MutexGuard<'static, ()> {
 }
 
 /// What Chromium is started with: as root, without a network of its own, without a microphone to ask for.
-const CHROMIUM_FLAGS: [&str; 15] = [
+const CHROMIUM_FLAGS: [&str; 16] = [
     "--headless",
     "--no-sandbox",
+    // A container's is 64 MB.
+    "--disable-dev-shm-usage",
     "--disable-gpu",
     "--disable-quic",
     "--no-first-run",

@@ -111,7 +111,8 @@ impl Server {
         request.validate_integrity_with_key(&key).map_err(|_| Refusal::Unauthorized)?;
         // A retransmission gets the answer that the original got.
         let is_new = request.method() == ALLOCATE && self.table.of_client(now.instant, from).is_none();
-        if is_new && now.unix >= user.expiry {
+        // An ICE restart allocates anew, from a new network perhaps: whoever has an allocation in the call is in it.
+        if is_new && now.unix >= user.expiry && self.table.count(now.instant, user.call, user.side) == 0 {
             return Err(Refusal::Unauthorized);
         }
         Ok((user, key))
