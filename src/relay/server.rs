@@ -6,13 +6,14 @@
 mod control;
 mod forward;
 
-use std::collections::HashMap;
+use std::{collections::HashMap, time::Instant};
 
 use stun_types::message::MessageClass;
 
 use super::{
+    allocation::Allocation,
     budget::Budget,
-    credentials::{Secret, VALIDITY},
+    credentials::{Secret, User, VALIDITY},
     data,
     five_tuple::FiveTuple,
     message::{self, unlogged},
@@ -21,7 +22,10 @@ use super::{
     random::Random,
     table::Table,
 };
-use crate::{clock::Now, protocol::CallId};
+use crate::{
+    clock::Now,
+    protocol::{CallId, Side},
+};
 
 /// For how many seconds longer than credentials can be good a revoked call stays so: they may have been
 /// minted on another machine, whose clock need not agree.
@@ -45,6 +49,9 @@ pub struct Server {
     random: Random,
     budget: Budget,
     table: Table,
+    /// Sides of calls whose connection has ended, and until when they may come back with the credentials they have: as
+    /// long as a vanished UDP client's allocation would have stayed.
+    disconnected: HashMap<(CallId, Side), Instant>,
     /// Calls that are over, and the Unix seconds at which none of their credentials can be good any more.
     /// As many as have ended in the last minutes, at about 50 bytes each.
     revoked: HashMap<CallId, u64>,
@@ -60,6 +67,7 @@ impl Server {
             random,
             budget: Budget::new(now.instant),
             table: Table::default(),
+            disconnected: HashMap::new(),
             revoked: HashMap::new(),
         }
     }
@@ -89,6 +97,9 @@ impl Server {
     /// Ends a call: its allocations are gone when this returns, and its credentials make no new ones.
     pub fn revoke(&mut self, now: Now, call: CallId) {
         let removed = self.table.remove_call(call);
+        for side in [Side::A, Side::B] {
+            self.disconnected.remove(&(call, side));
+        }
         let seen = removed.iter().map(|allocation| allocation.user.expiry);
         let minted = now.unix.saturating_add(VALIDITY);
         let last = seen.fold(minted, u64::max);
@@ -101,13 +112,24 @@ impl Server {
     }
 
     /// Ends the allocation of a client whose connection has ended.
-    pub fn disconnect(&mut self, client: &FiveTuple) {
-        self.table.remove(client);
+    pub fn disconnect(&mut self, now: Now, client: &FiveTuple) {
+        if let Some(Allocation { user, expires, .. }) = self.table.remove(client)
+            && now.instant < expires
+        {
+            self.disconnected.insert((user.call, user.side), expires);
+        }
+    }
+
+    /// Whether somebody of this side is in the call, or would be if the connection had not ended.
+    fn is_in_call(&self, now: Now, user: &User) -> bool {
+        self.table.count(now.instant, user.call, user.side) > 0
+            || self.disconnected.get(&(user.call, user.side)).is_some_and(|until| now.instant < *until)
     }
 
     /// Forgets what has expired. Nothing depends on when this is called but memory.
     pub fn sweep(&mut self, now: Now) {
         self.table.sweep(now.instant);
+        self.disconnected.retain(|_, until| now.instant < *until);
         self.budget.purge(now.instant);
         self.revoked.retain(|_, until| now.unix < *until);
     }

@@ -143,7 +143,7 @@ impl Line {
 
 impl Drop for Line {
     fn drop(&mut self) {
-        self.relay.server().disconnect(&self.from);
+        self.relay.server().disconnect(Now::read(), &self.from);
         self.relay.streams().remove(&self.from);
     }
 }

@@ -112,7 +112,7 @@ impl Server {
         // A retransmission gets the answer that the original got.
         let is_new = request.method() == ALLOCATE && self.table.of_client(now.instant, from).is_none();
         // An ICE restart allocates anew, from a new network perhaps: whoever has an allocation in the call is in it.
-        if is_new && now.unix >= user.expiry && self.table.count(now.instant, user.call, user.side) == 0 {
+        if is_new && now.unix >= user.expiry && !self.is_in_call(now, &user) {
             return Err(Refusal::Unauthorized);
         }
         Ok((user, key))

@@ -175,6 +175,33 @@ fn whoever_is_in_the_call_may_come_from_another_network_at_any_time() {
 }
 
 #[test]
+fn whoever_has_lost_a_connection_may_come_back_by_another() {
+    let mut scene = Scene::new();
+    let (a, _) = scene.pair(CALL, 1);
+    scene.pass(500);
+    assert_eq!(a.refresh(&mut scene, 600).code(), 0);
+    scene.server.disconnect(scene.now, &a.from);
+    let again = |scene: &mut Scene, address: &str| {
+        let mut client = scene.client(address, CALL, Side::A);
+        client.credentials = a.credentials.clone();
+        client.challenge(scene);
+        client.allocate(scene).code()
+    };
+    scene.pass(599);
+    assert_eq!(again(&mut scene, "203.0.113.7:1"), 0);
+    scene.server.revoke(scene.now, CALL);
+    assert_eq!(again(&mut scene, "203.0.113.7:2"), 401);
+
+    let (a, _) = scene.pair(OTHER_CALL, 2);
+    scene.server.disconnect(scene.now, &a.from);
+    scene.pass(600);
+    let mut too_late = scene.client("203.0.113.7:3", OTHER_CALL, Side::A);
+    too_late.credentials = a.credentials.clone();
+    too_late.challenge(&mut scene);
+    assert_eq!(too_late.allocate(&mut scene).code(), 401);
+}
+
+#[test]
 fn a_nonce_is_good_for_its_own_client_only() {
     let mut scene = Scene::new();
     let victim = scene.allocated("198.51.100.1:1000", CALL, Side::A);
