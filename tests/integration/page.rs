@@ -110,15 +110,14 @@ async fn a_tab_that_closes_ends_the_call_and_a_crash_does_in_time() {
     one.kill();
     other.until_one(&["rejoining", "ended"]).await;
     other.until_one(&["rejoining", "ended"]).await;
-    timeout(crate::browser::NOTICED_WITHIN, async { while !other.ended().await {} }).await.expect("the end is noticed");
+    let ended = timeout(crate::browser::NOTICED_WITHIN, async {
+        while other.state().await != "ended" {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    });
+    ended.await.expect("the end is noticed");
     other.quit().await;
     server.stop().await;
-}
-
-impl Browser {
-    async fn ended(&self) -> bool {
-        self.until_one(&["ended"]).await == "ended"
-    }
 }
 
 #[tokio::test]
