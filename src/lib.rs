@@ -84,6 +84,7 @@ impl Server {
             None => relay::Secret::random()?,
         };
         let tls = config.tls()?.map(|(certificates, key)| tls::acceptor(certificates, key)).transpose()?;
+        raise_file_limit();
         let (tcp, udp) = match take_port(config.listen) {
             // A container or machine without IPv6; whoever named an address gets that address or an error.
             Err(error) if config.listen == DEFAULT_LISTEN && !taken(&error) => {
@@ -207,6 +208,23 @@ fn ask(mut stream: TcpStream) -> anyhow::Result<()> {
 fn taken(error: &std::io::Error) -> bool {
     matches!(error.kind(), ErrorKind::AddrInUse | ErrorKind::PermissionDenied)
 }
+
+/// Takes as many sockets as the system lets it: the usual 1,024 are for programs that use select(2), and a call over
+/// TCP has up to eight.
+#[cfg(target_os = "linux")]
+fn raise_file_limit() {
+    use nix::sys::resource::{Resource, getrlimit, setrlimit};
+
+    let raised = getrlimit(Resource::RLIMIT_NOFILE)
+        .and_then(|(_, most)| setrlimit(Resource::RLIMIT_NOFILE, most, most).map(|()| most));
+    match raised {
+        Ok(most) => info!(most, "open files"),
+        Err(error) => warn!(%error, "the limit of open files stays what it is"),
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn raise_file_limit() {}
 
 /// Binds the same port for TCP and UDP.
 fn take_port(listen: SocketAddr) -> std::io::Result<(std::net::TcpListener, UdpSocket)> {
