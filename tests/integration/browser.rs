@@ -217,6 +217,14 @@ impl Browser {
         }
     }
 
+    /// Waits for a state that takes its time.
+    pub async fn until_within(&self, state: &str, within: Duration) {
+        let give_up = tokio::time::Instant::now() + within;
+        while self.wait(UNTIL_STATE, vec![json!([state])]).await.is_none() {
+            assert!(tokio::time::Instant::now() < give_up, "not {state} but {} in {within:?}", self.state().await);
+        }
+    }
+
     /// The state the page is in.
     pub async fn state(&self) -> String {
         let state = self.run("return document.documentElement.dataset.state", vec![]).await;
