@@ -32,6 +32,7 @@ async fn two_visitors_hear_each_other() {
     one.lamp("me", true, 0.1).await;
     other.lamp("them", true, 0.1).await;
     one.screenshot("talking").await;
+    assert!(one.relayed().await > 0 && other.relayed().await > 0, "both gather, and nothing but relayed candidates");
 
     one.press("mute").await;
     other.lamp("them", false, 0.02).await;
