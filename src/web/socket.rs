@@ -177,6 +177,8 @@ impl Pump {
             () = until(deadline) => Event::Time,
             received = receive(&mut self.socket) => Event::Received(received),
         };
+        // It may have come while the others were looked at.
+        let event = if *self.line.closing.borrow() { Event::Closing } else { event };
         match event {
             Event::Received(received) => self.received(received).await,
             Event::Mail(Some(mail)) => self.put(Input::Mail(mail)).await,

@@ -47,6 +47,8 @@ export const MS = {
   rejoining: 30_000,
   /** One restart is given this long before the next. */
   restart: 6_000,
+  /** The scripts of a call did not come: the next attempt. */
+  fetch: 5_000,
 };
 
 /** More than a partner can have sent while this side was away from the tab. */
@@ -57,6 +59,7 @@ export const INITIAL = {
   name: 'landing',
   wishes: { languages: ['en'], role: 'either', avoid_recent: true },
   up: false,
+  ready: false,
   hidden: false,
   long: false,
   closing: false,
@@ -99,6 +102,13 @@ const go = (state, name, changes, ...effects) => ({
   effects: [{ do: 'stopTimers' }, ...effects],
 });
 
+/**
+ * The scripts of a call, where they are not here yet. Nobody joins without them: it would cost a partner the match.
+ * @param {State} state
+ * @returns {Effect[]}
+ */
+const fetch = (state) => (state.ready ? [] : [{ do: 'fetch' }]);
+
 /** Nothing of a call is left. */
 /** @satisfies {Partial<State>} */
 const NO_CALL = { match: null, held: [], described: false, answered: false, muted: false };
@@ -113,7 +123,7 @@ const ask = (state, wishes = state.wishes) =>
     { do: 'unlock' }, { do: 'connect' }, { do: 'ask' }, startTimer('prompt', MS.prompt));
 
 /**
- * Waits for a match; joins now, or as soon as the server says welcome. `queued` where the server has put this
+ * Waits for a match; joins now, or as soon as the server says welcome and the scripts of a call are here. `queued` where the server has put this
  * visitor back by itself.
  * @param {State} state
  * @param {Effect[]} effects
@@ -122,11 +132,14 @@ const ask = (state, wishes = state.wishes) =>
 const wait = (state, effects = [], queued = false) =>
   go(state, 'waiting', { ...NO_CALL, long: false, closing: false, problem: null },
     ...effects,
-    ...(queued ? [] : state.up ? [join(state)] : [startTimer('unreachable', MS.unreachable)]),
+    ...(queued ? [] : state.up && state.ready ? [join(state)] : [...fetch(state), startTimer('unreachable', MS.unreachable)]),
     startTimer('quiet', MS.quiet));
 
 /** @param {State} state */
 const join = (state) => send({ type: 'join', ...state.wishes });
+
+/** @param {State} state */
+const joinAtLast = (state) => stay(state, {}, { do: 'stopTimer', timer: 'unreachable' }, join(state));
 
 /**
  * Back to the first page, with microphone and socket closed.
@@ -137,7 +150,7 @@ const toLanding = (state) =>
     { do: 'dismiss' }, { do: 'release' }, LEAVE, { do: 'disconnect' });
 
 /** @param {State} state */
-const toOffline = (state) => go(state, 'offline', { back: state.name === 'ended' ? 'ended' : 'waiting' });
+const toOffline = (state) => go(state, 'offline', { back: state.name === 'ended' ? 'ended' : 'waiting' }, ...fetch(state));
 
 /**
  * @param {State} state
@@ -222,7 +235,7 @@ const FRAMES = {
   'mic-problem': {},
   waiting: {
     ...CLOSES,
-    welcome: (state) => stay(state, {}, { do: 'stopTimer', timer: 'unreachable' }, join(state)),
+    welcome: (state) => (state.ready ? joinAtLast(state) : stay(state, {}, ...fetch(state))),
     matched: (state, match) =>
       state.hidden
         ? go(state, 'offered', { match }, { do: 'summon' }, startTimer('offer', MS.offer))
@@ -250,7 +263,8 @@ const FRAMES = {
   resting: {},
   offline: {
     welcome: (state) =>
-      state.back === 'ended' ? go(state, 'ended', { closing: false }) : wait(state),
+      state.back === 'ended' ? go(state, 'ended', { closing: false })
+        : state.ready ? wait(state) : stay(state, { closing: false }, ...fetch(state)),
     closing: (state) => stay(state, { closing: true }),
   },
 };
@@ -297,6 +311,7 @@ const TABLE = {
   },
   waiting: {
     stop: toLanding,
+    ready: (state) => (state.up ? joinAtLast(state) : stay(state)),
     down: (state) => stay(state, {}, startTimer('unreachable', MS.unreachable)),
     doubt: (state) => stay(state, {}, { do: 'check' }),
     refused: (state, { problem }) => go(state, 'mic-problem', { problem }, LEAVE),
@@ -325,6 +340,11 @@ const TABLE = {
     connected: (state) =>
       go(state, 'talking', {},
         ...(state.match ? [send({ type: 'connected', call: state.match.call })] : []), { do: 'wake', on: true }),
+    // This browser makes no calls. The partner goes back to their place at once.
+    broken: (state, { call }) =>
+      call === state.match?.call
+        ? go(state, 'mic-problem', { ...NO_CALL, problem: 'calls' }, { do: 'release' }, LEAVE, { do: 'hangUp', bye: false })
+        : stay(state),
     failed: (state) => stay(state, {}, ...(state.described && state.answered && state.match?.offerer ? [/** @type {Effect} */ ({ do: 'restart' })] : [])),
     timeout: (state) => end(state, 'lost', { leave: true, bye: true }),
   },
@@ -353,7 +373,10 @@ const TABLE = {
     granted: (state) => stay(state, {}, { do: 'release' }),
   },
   offline: {
-    retry: (state) => stay(state, {}, { do: 'hurry' }),
+    retry: (state) => stay(state, {}, { do: 'hurry' }, ...fetch(state)),
+    ready: (state) => (state.up && !state.closing && state.back === 'waiting' ? wait(state) : stay(state)),
+    missing: (state) => stay(state, {}, startTimer('fetch', MS.fetch)),
+    timeout: (state) => stay(state, {}, ...fetch(state)),
     stop: toLanding,
     doubt: (state) => stay(state, {}, { do: 'check' }),
     refused: (state, { problem }) => go(state, 'mic-problem', { problem }),
@@ -376,6 +399,8 @@ function always(state, event) {
       return stay(state, {}, { do: 'renew' });
     case 'down':
       return stay(state, { up: false });
+    case 'ready':
+      return stay(state, { ready: true });
     case 'frame':
       return stay(state, event.frame.type === 'welcome' ? { up: true } : {});
     default:

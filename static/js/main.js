@@ -109,6 +109,8 @@ function carryOut(effect) {
     case 'unlock':
       view.unlock();
       return fetchTalk();
+    case 'fetch':
+      return fetchTalk();
     case 'ask':
       void microphone.ask();
       return;
@@ -129,7 +131,7 @@ function carryOut(effect) {
       return connection.send(effect.frame);
     case 'begin':
       microphone.mute(false);
-      return inTalk((it) => it.begin(effect.match));
+      return inTalk((it) => it.begin(effect.match), () => dispatch({ type: 'broken', call: effect.match.call }));
     case 'pass':
       return inTalk((it) => it.receive(effect.frame));
     case 'restart':
@@ -161,23 +163,27 @@ function carryOut(effect) {
 }
 
 function fetchTalk() {
-  talk ??= import('./talk.js').then(
-    ({ Talk }) => new Talk({ window, view, microphone, say, dispatch }),
-    (error) => {
-      // The network went in this very moment. The next press tries again; a match ends as a lost line.
+  if (!talk) {
+    talk = import('./talk.js').then(({ Talk }) => new Talk({ window, view, microphone, say, dispatch }));
+    talk.then(() => dispatch({ type: 'ready' }), () => {
+      // The network went in this very moment. A browser fetches anew what did not come.
       talk = null;
-      throw error;
-    },
-  );
+      dispatch({ type: 'missing' });
+    });
+  }
   inTalk((it) => it.unlock());
 }
 
 /**
  * In order, and at once when it is here.
  * @param {(it: import('./talk.js').Talk) => void} run
+ * @param {() => void} [failed]
  */
-function inTalk(run) {
-  talk?.then(run).catch((error) => console.error(error));
+function inTalk(run, failed) {
+  talk?.then(run).catch((error) => {
+    console.error(error);
+    failed?.();
+  });
 }
 
 /**

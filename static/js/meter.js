@@ -78,12 +78,22 @@ export class Meter {
     this.#ears.delete(who);
     this.#onLevel(who, 0);
     if (!stream || stream.getAudioTracks().length === 0 || !this.#context) return;
-    const source = this.#context.createMediaStreamSource(stream);
-    const analyser = this.#context.createAnalyser();
+    const source = this.#hear(stream);
+    if (!source) return;
+    const analyser = source.context.createAnalyser();
     analyser.fftSize = 1024;
     source.connect(analyser);
     this.#ears.set(who, { source, analyser, samples: new Float32Array(analyser.fftSize), level: 0 });
     if (!this.#running) this.#start();
+  }
+
+  /** @param {MediaStream} stream */
+  #hear(stream) {
+    try {
+      return this.#context?.createMediaStreamSource(stream);
+    } catch {
+      // A lamp stays still. That is no reason not to call.
+    }
   }
 
   /**

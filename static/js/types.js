@@ -39,10 +39,10 @@
 /**
  * @typedef {'landing' | 'asking' | 'mic-problem' | 'waiting' | 'offered' | 'connecting' | 'talking'
  *   | 'rejoining' | 'ended' | 'resting' | 'offline'} Name
- * @typedef {'dismissed' | 'site' | 'system' | 'none' | 'busy' | 'ignored' | 'unsupported'} MicProblem
+ * @typedef {'dismissed' | 'site' | 'system' | 'none' | 'busy' | 'ignored' | 'unsupported' | 'calls'} MicProblem
  * @typedef {'self' | 'left' | 'lost' | 'missed'} Ending
  * @typedef {{ languages: string[], role: Role, avoid_recent: boolean }} Wishes
- * @typedef {'prompt' | 'quiet' | 'unreachable' | 'offer' | 'connecting' | 'weak' | 'rejoining' | 'restart'} Timer
+ * @typedef {'prompt' | 'quiet' | 'unreachable' | 'offer' | 'connecting' | 'weak' | 'rejoining' | 'restart' | 'fetch'} Timer
  */
 
 /**
@@ -50,6 +50,7 @@
  * @property {Name} name what the page shows
  * @property {Wishes} wishes
  * @property {boolean} up whether the server has welcomed this socket
+ * @property {boolean} ready whether the scripts of a call are here
  * @property {boolean} hidden whether the tab is out of sight
  * @property {boolean} long whether the wait has been long
  * @property {boolean} closing whether the server said that it is about to stop
@@ -70,15 +71,17 @@
  *   | { type: 'refused', problem: MicProblem }
  *   | { type: 'frame', frame: ServerFrame }
  *   | { type: 'down' }
+ *   | { type: 'ready' | 'missing' }
+ *   | { type: 'broken', call: string }
  *   | { type: 'described', description: Description }
  *   | { type: 'gathered', port: number }
  *   | { type: 'renewed', ufrag: string, pwd: string }
  *   | { type: 'connected' | 'weak' | 'failed' | 'bye' }
  *   | { type: 'hidden' | 'visible' | 'online' | 'pagehide' }
  *   | { type: 'timeout', timer: Timer }} Event
- *   From the visitor; the microphone; the socket; the call; the browser; the clock.
+ *   From the visitor; the microphone; the socket; the scripts of a call; the call; the browser; the clock.
  *
- * @typedef {{ do: 'unlock' | 'ask' | 'release' | 'check' | 'connect' | 'hurry' | 'renew' | 'disconnect'
+ * @typedef {{ do: 'unlock' | 'fetch' | 'ask' | 'release' | 'check' | 'connect' | 'hurry' | 'renew' | 'disconnect'
  *     | 'restart' | 'summon' | 'dismiss' | 'vanish' | 'stopTimers' }
  *   | { do: 'send', frame: ClientFrame }
  *   | { do: 'begin', match: Matched }

@@ -17,6 +17,9 @@ import { MAX_LANGUAGES } from './protocol.js';
 /** How many steps a level has where motion is reduced. */
 const STEPS = 3;
 
+/** The second press of a double one is not meant for what the first has brought under the finger. */
+const DOUBLE_MS = 400;
+
 export class View {
   #document;
   #say;
@@ -26,6 +29,8 @@ export class View {
   #drawn = null;
   /** Whether the state has changed behind the open dialog. */
   #arrived = false;
+  /** When the state last changed, on the clock of events. */
+  #since = -Infinity;
   #country;
 
   /**
@@ -51,11 +56,11 @@ export class View {
 
     // iOS would otherwise show a player; the attribute is not in the standard for <audio>.
     this.#audio.setAttribute('playsinline', '');
-    document.addEventListener('click', ({ target }) => {
+    document.addEventListener('click', ({ target, detail, timeStamp }) => {
       const control = target instanceof Element ? target.closest('[data-action]') : null;
       const action = control instanceof HTMLElement ? control.dataset.action : undefined;
       if (action === 'help') this.#openHelp();
-      else if (action) onAction(/** @type {Action} */ (action));
+      else if (action && !(detail > 1 && timeStamp - this.#since < DOUBLE_MS)) onAction(/** @type {Action} */ (action));
     });
 
     this.#drawLanguages(languages);
@@ -65,7 +70,7 @@ export class View {
 
   /** What the visitor would like, as the form has it. @returns {Wishes} */
   get wishes() {
-    const languages = this.#boxes.filter(({ checked }) => checked).map(({ value }) => value);
+    const languages = this.#boxes.filter(({ checked }) => checked).map(({ value }) => value).slice(0, MAX_LANGUAGES);
     const role = /** @type {HTMLInputElement | null} */ (this.#document.querySelector('[name="role"]:checked'));
     const same = /** @type {HTMLInputElement | null} */ (this.#document.querySelector('[data-part="same"]'));
     return { languages, role: /** @type {Wishes['role']} */ (role?.value ?? 'either'), avoid_recent: !same?.checked };
@@ -80,7 +85,9 @@ export class View {
       section.hidden = !(section.dataset.in ?? '').split(' ').includes(state.name);
     }
     this.#draw(state);
-    if (before && before.name !== state.name) this.#arrive();
+    if (!before || before.name === state.name) return;
+    this.#since = performance.now();
+    this.#arrive();
   }
 
   /**
@@ -155,11 +162,7 @@ export class View {
   }
 
   #drawHelp() {
-    const close = this.#one('[data-part="help-close"]');
-    close.addEventListener('click', () => this.#help.close());
-    this.#help.addEventListener('click', ({ target }) => {
-      if (target === this.#help) this.#help.close();
-    });
+    this.#one('[data-part="help-close"]').addEventListener('click', () => this.#help.close());
     this.#help.addEventListener('close', () => {
       this.#document.body.append(this.#status);
       if (this.#arrived) this.#arrive();
@@ -231,6 +234,7 @@ export class View {
       .map((code) => ({ code, name: this.#name.language(code) }))
       .sort((one, other) => one.name.localeCompare(other.name, this.#say('lang')));
     select.append(...others.map(({ code, name }) => new Option(name, code)));
+    this.#limitLanguages();
     select.addEventListener('change', () => {
       if (!select.value) return;
       this.#addLanguage(select.value);
@@ -259,11 +263,15 @@ export class View {
   }
 
   #languagesChanged() {
-    const { languages } = this.wishes;
-    const full = languages.length >= MAX_LANGUAGES;
+    this.#limitLanguages();
+    this.#changePreferences({ languages: this.wishes.languages });
+  }
+
+  /** No more than one frame may carry. */
+  #limitLanguages() {
+    const full = this.wishes.languages.length >= MAX_LANGUAGES;
     /** @type {HTMLSelectElement} */ (this.#one('[data-part="add-language"]')).disabled = full;
     for (const box of this.#boxes) box.disabled = full && !box.checked;
-    this.#changePreferences({ languages });
   }
 
   /** @param {Preferences} preferences */

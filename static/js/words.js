@@ -60,6 +60,8 @@ export const english = {
   'mic.ignored.text': 'Its question is near the address, at the top or bottom of the window. There’s no hurry.',
   'mic.unsupported.title': 'This browser can’t use a microphone here.',
   'mic.unsupported.text': 'The address has to begin with https, in a current browser.',
+  'mic.calls.title': 'This browser can’t make a call here.',
+  'mic.calls.text': 'A setting or an extension may have switched calls (WebRTC) off. Another browser may do.',
 
   'waiting.title': 'You’re here. We’ll let you know when someone joins.',
   'waiting.long': 'Nobody’s here just yet. It’s quiet, and that isn’t about you. You can wait, or come back.',

@@ -55,6 +55,16 @@ const SPY: &str = r"
         }
         send(data) { window.frames_seen.push(data); super.send(data); }
     };
+    window.gathered = [];
+    window.policies = [];
+    const Connection = RTCPeerConnection;
+    window.RTCPeerConnection = class extends Connection {
+        constructor(...all) {
+            super(...all);
+            window.policies.push(all[0]?.iceTransportPolicy ?? 'all');
+            this.addEventListener('icecandidate', ({ candidate }) => candidate?.candidate && window.gathered.push(candidate.type));
+        }
+    };
     window.heard_at = null;
     window.pressed_at = null;
     addEventListener('click', event => {
@@ -217,6 +227,14 @@ impl Browser {
         }
     }
 
+    /// Waits for a state that takes its time.
+    pub async fn until_within(&self, state: &str, within: Duration) {
+        let give_up = tokio::time::Instant::now() + within;
+        while self.wait(UNTIL_STATE, vec![json!([state])]).await.is_none() {
+            assert!(tokio::time::Instant::now() < give_up, "not {state} but {} in {within:?}", self.state().await);
+        }
+    }
+
     /// The state the page is in.
     pub async fn state(&self) -> String {
         let state = self.run("return document.documentElement.dataset.state", vec![]).await;
@@ -262,6 +280,14 @@ impl Browser {
         frames
     }
 
+    /// How many ICE candidates it has gathered so far. Each is a relayed one, and no connection may have others.
+    pub async fn relayed(&self) -> usize {
+        let both = self.run("return [window.policies ?? [], window.gathered ?? []]", vec![]).await;
+        let [policies, types]: [Vec<String>; 2] = serde_json::from_value(both).expect("names");
+        assert!(policies.iter().chain(&types).all(|name| name == "relay"), "policies {policies:?}, gathered {types:?}");
+        types.len()
+    }
+
     /// What is announced to a screen reader at this moment.
     pub async fn text(&self, css: &str) -> String {
         let text = "return document.querySelector(arguments[0])?.textContent ?? ''";
@@ -291,9 +317,10 @@ impl Browser {
         self.driver.screenshot(&folder.join(format!("{name}.png"))).await.expect("a picture");
     }
 
-    /// Ends it in good order, after a look at everything that passed its socket.
+    /// Ends it in good order, after a look at everything that passed its socket and at its candidates.
     pub async fn quit(self) {
         self.frames().await;
+        self.relayed().await;
         let _ = self.driver.clone().quit().await;
     }
 

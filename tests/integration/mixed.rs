@@ -129,6 +129,7 @@ async fn two_firefoxes() {
         let frames = browser.frames().await;
         let described = frames.iter().filter(|frame| frame.contains("\"describe\"")).count();
         assert_eq!(described, 2, "each sees its own description and the other's: {frames:?}");
+        assert!(browser.relayed().await > 0, "each gathers, and nothing but relayed candidates");
     }
     first.press("end").await;
     second.until("ended").await;

@@ -32,6 +32,7 @@ async fn two_visitors_hear_each_other() {
     one.lamp("me", true, 0.1).await;
     other.lamp("them", true, 0.1).await;
     one.screenshot("talking").await;
+    assert!(one.relayed().await > 0 && other.relayed().await > 0, "both gather, and nothing but relayed candidates");
 
     one.press("mute").await;
     other.lamp("them", false, 0.02).await;
@@ -108,14 +109,9 @@ async fn a_tab_that_closes_ends_the_call_and_a_crash_does_in_time() {
     one.until("talking").await;
     other.until("talking").await;
     one.kill();
-    other.until_one(&["rejoining", "ended"]).await;
-    other.until_one(&["rejoining", "ended"]).await;
-    let ended = timeout(crate::browser::NOTICED_WITHIN, async {
-        while other.state().await != "ended" {
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
-    });
-    ended.await.expect("the end is noticed");
+    // The page notices by itself that nothing comes any more, holds on for half a minute, and then says so.
+    other.until("rejoining").await;
+    other.until_within("ended", crate::browser::NOTICED_WITHIN).await;
     other.quit().await;
     server.stop().await;
 }
@@ -136,6 +132,48 @@ async fn the_server_going_away_is_said_and_mended() {
     let server = TestServer::start_with(&["--listen", &listen]).await;
     visitor.until("waiting").await;
     visitor.quit().await;
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn scripts_that_did_not_come_are_fetched_before_anybody_is_matched() {
+    let _turn = turn().await;
+    let server = TestServer::start_with(&[]).await;
+    let (one, other) = (Browser::chromium(Some(440.0)).await, Browser::chromium(Some(880.0)).await);
+    one.open(&server.url()).await;
+    let listen = format!("127.0.0.1:{}", server.port);
+    server.stop().await;
+    one.press("start").await;
+    one.until("offline").await;
+    let server = TestServer::start_with(&["--listen", &listen]).await;
+    one.until("waiting").await;
+    other.open(&server.url()).await;
+    other.press("start").await;
+    one.until("talking").await;
+    other.until("talking").await;
+    one.hears(880.0).await;
+    one.quit().await;
+    other.quit().await;
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_browser_that_makes_no_calls_keeps_nobody_waiting() {
+    let _turn = turn().await;
+    let server = TestServer::start_with(&[]).await;
+    let (one, other) = (Browser::chromium(None).await, Browser::chromium(None).await);
+    one.open(&server.url()).await;
+    other.open(&server.url()).await;
+    other.run("window.RTCPeerConnection = class { constructor() { throw new Error('switched off'); } }", vec![]).await;
+    one.press("start").await;
+    one.until("waiting").await;
+    other.press("start").await;
+    let told = timeout(Duration::from_secs(5), other.until("mic-problem")).await;
+    told.expect("it is said at once");
+    assert!(other.text("[data-in=mic-problem]").await.contains("This browser can’t make a call here."));
+    timeout(Duration::from_secs(5), one.until("waiting")).await.expect("the other is back at once");
+    one.quit().await;
+    other.quit().await;
     server.stop().await;
 }
 

@@ -2,6 +2,7 @@
 //! in it, and what a hidden tab changes.
 
 use std::path::Path;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use thirtyfour::prelude::*;
@@ -249,7 +250,125 @@ async fn whoever_declines_is_let_go_and_the_other_keeps_waiting() {
     server.stop().await;
 }
 
+/// Whether the help is open.
+const HELP_IS_OPEN: &str = "return document.querySelector('dialog').open";
+
+#[tokio::test]
+async fn help_stays_open_until_it_is_closed() {
+    let _turn = turn().await;
+    let server = TestServer::start_with(&[]).await;
+    let visitor = Browser::chromium(None).await;
+    visitor.open(&server.url()).await;
+    visitor.double_press("help", Duration::ZERO).await;
+    assert_eq!(visitor.run(HELP_IS_OPEN, vec![]).await, json!(true), "after a double press");
+    // Inside it, beside the words; and outside.
+    let edge =
+        "const { left, top } = document.querySelector('dialog').getBoundingClientRect(); return [left + 5, top + 5]";
+    let edge: [f64; 2] = serde_json::from_value(visitor.run(edge, vec![]).await).expect("a place");
+    #[allow(clippy::cast_possible_truncation)]
+    for (x, y) in [(edge[0] as i64, edge[1] as i64), (5, 300)] {
+        visitor.driver.action_chain().move_to(x, y).click().perform().await.expect("a click");
+        assert_eq!(visitor.run(HELP_IS_OPEN, vec![]).await, json!(true), "after a click at {x}, {y}");
+    }
+    visitor.driver.find(By::Css("[data-part=help-close]")).await.expect("a way out").click().await.expect("a click");
+    assert_eq!(visitor.run(HELP_IS_OPEN, vec![]).await, json!(false));
+    visitor.quit().await;
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_double_press_is_one_press() {
+    let _turn = turn().await;
+    let server = TestServer::start_with(&[]).await;
+    let visitor = Browser::chromium(None).await;
+    // Here the lower edge of the one lies on the other.
+    look(&visitor, 375, 667, "dark").await;
+    // What each click has met, and how many it is in a row.
+    let watch = r"
+        window.clicks = [];
+        const see = ({ target, detail }) => clicks.push([target.closest('[data-action]')?.dataset.action ?? '', detail]);
+        addEventListener('click', see, true);
+    ";
+    let mut seen = Vec::new();
+    for pause in [0, 80, 160].map(Duration::from_millis) {
+        visitor.open(&server.url()).await;
+        visitor.run(watch, vec![]).await;
+        visitor.double_press("start", pause).await;
+        visitor.until("waiting").await;
+        tokio::time::sleep(Duration::from_millis(600)).await;
+        assert_eq!(visitor.state().await, "waiting", "after {pause:?}");
+        seen.push(visitor.run("return clicks", vec![]).await);
+    }
+    assert!(seen.contains(&json!([["start", 1], ["stop", 2]])), "no second press met anything: {seen:?}");
+    visitor.press("stop").await;
+    visitor.until("landing").await;
+
+    // Two presses that are meant are two: on what has not changed, or with the keyboard.
+    let partner = Browser::chromium(None).await;
+    partner.open(&server.url()).await;
+    visitor.press("start").await;
+    partner.press("start").await;
+    visitor.until("talking").await;
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    visitor.double_press("mute", Duration::ZERO).await;
+    let pressed = "return document.querySelector('[data-action=mute]').ariaPressed";
+    assert_eq!(visitor.run(pressed, vec![]).await, json!("false"));
+    visitor.tab_to("end").await.key(Key::Enter).await;
+    visitor.tab_to("rest").await.key(Key::Enter).await;
+    visitor.until("resting").await;
+    partner.quit().await;
+    visitor.quit().await;
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn eight_languages_are_as_many_as_one_may_bring() {
+    let _turn = turn().await;
+    let server = TestServer::start_with(&[]).await;
+    let visitor = Browser::chromium(None).await;
+    visitor.open(&server.url()).await;
+    let kept =
+        r#"localStorage.sotto = JSON.stringify({ languages: ["en", "de", "fr", "es", "it", "pt", "nl", "sv"] })"#;
+    visitor.run(kept, vec![]).await;
+    visitor.open(&server.url()).await;
+    let full = "return document.querySelector('[data-part=add-language]').disabled";
+    assert_eq!(visitor.run(full, vec![]).await, json!(true), "there is no room for a ninth");
+    // A ninth that comes all the same is left out, and the visitor is in the queue.
+    let ninth = r"
+        const select = document.querySelector('[data-part=add-language]');
+        select.value = 'ru';
+        select.dispatchEvent(new Event('change'));
+    ";
+    visitor.run(ninth, vec![]).await;
+    visitor.press("start").await;
+    visitor.until("waiting").await;
+    let queued = r#"const done = arguments[0];
+        const look = () => frames_seen.includes('{"type":"waiting"}') ? done(true) : setTimeout(look, 20);
+        look();"#;
+    assert!(visitor.wait(queued, vec![]).await.is_some(), "{:?}", visitor.frames().await);
+    visitor.quit().await;
+    server.stop().await;
+}
+
 impl Browser {
+    /// Presses twice in the same place, near a control's lower edge, whatever has come there meanwhile.
+    async fn double_press(&self, action: &str, pause: Duration) {
+        let place = r"
+            const control = [...document.querySelectorAll(`[data-action=${arguments[0]}]`)].find(one => one.checkVisibility());
+            const { left, width, bottom } = control.getBoundingClientRect();
+            return [Math.round(left + width / 2), Math.round(bottom - 10)];
+        ";
+        let place = self.run(place, vec![json!(action)]).await;
+        let [x, y]: [i64; 2] = serde_json::from_value(place).expect("a place");
+        for count in [1, 2] {
+            for kind in ["mousePressed", "mouseReleased"] {
+                let event = json!({ "type": kind, "x": x, "y": y, "button": "left", "clickCount": count });
+                self.cdp("Input.dispatchMouseEvent", event).await;
+            }
+            tokio::time::sleep(pause).await;
+        }
+    }
+
     /// Presses Tab until the control with this `data-action` has the focus.
     async fn tab_to(&self, action: &str) -> &Self {
         let at = "return document.activeElement.dataset.action ?? ''";

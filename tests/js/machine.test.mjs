@@ -28,7 +28,7 @@ function walk(...events) {
 }
 
 const START = { type: 'start', wishes: WISHES };
-const WAITING = [START, welcome(), 'granted'];
+const WAITING = [START, 'ready', welcome(), 'granted'];
 const CONNECTING = [...WAITING, matched()];
 const DESCRIBED = [...CONNECTING, { type: 'described', description: DESCRIPTION }, describe];
 const TALKING = [...DESCRIBED, 'connected'];
@@ -45,19 +45,20 @@ const WAYS = {
   rejoining: [...TALKING, 'failed'],
   ended: [...TALKING, 'bye'],
   resting: [...TALKING, 'end', 'rest'],
-  offline: [START, 'granted', timeout('unreachable')],
+  offline: [START, 'ready', 'granted', timeout('unreachable')],
 };
 
 /** Every event there is, as it can come; frames and timers one by one. */
 const EVENTS = [
   START,
   ...['retry', 'stop', 'accept', 'decline', 'mute', 'end', 'again', 'rest', 'vanish', 'granted', 'devices', 'doubt',
-    'down', 'connected', 'weak', 'failed', 'bye', 'hidden', 'visible', 'online', 'pagehide'].map((type) => ({ type })),
-  ...['dismissed', 'site', 'system', 'none', 'busy', 'ignored', 'unsupported'].map((problem) => ({ type: 'refused', problem })),
+    'down', 'connected', 'weak', 'failed', 'bye', 'ready', 'missing', 'hidden', 'visible', 'online', 'pagehide'].map((type) => ({ type })),
+  ...['dismissed', 'site', 'system', 'none', 'busy', 'ignored', 'unsupported', 'calls'].map((problem) => ({ type: 'refused', problem })),
   { type: 'described', description: DESCRIPTION },
   { type: 'gathered', port: 50_000 },
+  { type: 'broken', call: CALL }, { type: 'broken', call: OTHER },
   { type: 'renewed', ufrag: 'abcd', pwd: 'abcdefghijklmnopqrstuv' },
-  ...['prompt', 'quiet', 'unreachable', 'offer', 'connecting', 'weak', 'rejoining', 'restart'].map(timeout),
+  ...['prompt', 'quiet', 'unreachable', 'offer', 'connecting', 'weak', 'rejoining', 'restart', 'fetch'].map(timeout),
   welcome(), welcome(CALL), frame('waiting'), matched(true), matched(false), matched(true, OTHER), describe, candidate,
   frame('restart', { call: CALL, ufrag: 'abcd', pwd: 'abcdefghijklmnopqrstuv' }),
   ...['left', 'lost', 'vanished'].flatMap((why) => [ended(why), ended(why, OTHER)]),
@@ -154,16 +155,46 @@ test('the press opens the socket and asks for the microphone at once', () => {
 
 test('joins when both the microphone and the socket are there, whichever comes first', () => {
   const join = { type: 'join', ...WISHES };
-  assert.deepEqual(walk(START, welcome(), 'granted').sent, [join]);
-  assert.deepEqual(walk(START, welcome()).sent, []);
-  assert.deepEqual(walk(START, 'granted').sent, []);
-  assert.deepEqual(walk(START, 'granted', welcome()).sent, [join]);
+  assert.deepEqual(walk(START, 'ready', welcome(), 'granted').sent, [join]);
+  assert.deepEqual(walk(START, 'ready', welcome()).sent, []);
+  assert.deepEqual(walk(START, 'ready', 'granted').sent, []);
+  assert.deepEqual(walk(START, 'ready', 'granted', welcome()).sent, [join]);
+});
+
+test('nobody joins before the scripts of a call are here, and they are asked for until they are', () => {
+  const join = { type: 'join', ...WISHES };
+  const without = [START, welcome(), 'granted'];
+  assert.deepEqual(walk(...without).sent, []);
+  assert.ok(walk(...without).did.includes('fetch'));
+  assert.deepEqual(walk(...without, 'ready').sent, [join]);
+  assert.ok(walk(...without, 'ready').effects.some((effect) => effect.do === 'stopTimer' && effect.timer === 'unreachable'));
+  assert.deepEqual(walk(START, 'granted', 'ready').sent, []);
+  assert.deepEqual(walk(START, 'granted', 'missing', welcome()).did, ['fetch'], 'the network is back');
+  const offline = [...without, 'missing', timeout('unreachable')];
+  assert.equal(walk(...offline).state.name, 'offline');
+  assert.ok(walk(...offline).did.includes('fetch'));
+  assert.deepEqual(walk(...offline, 'missing').effects, [{ do: 'startTimer', timer: 'fetch', ms: MS.fetch }]);
+  assert.deepEqual(walk(...offline, 'missing', timeout('fetch')).did, ['fetch']);
+  assert.deepEqual(walk(...offline, 'retry').did, ['hurry', 'fetch']);
+  assert.deepEqual([walk(...offline, 'ready').state.name, walk(...offline, 'ready').sent], ['waiting', [join]]);
+  const down = [...offline, 'down'];
+  assert.equal(walk(...down, 'ready').state.name, 'offline');
+  assert.deepEqual([walk(...down, welcome()).state.name, walk(...down, welcome()).did], ['offline', ['fetch']]);
+  assert.deepEqual(walk(...down, welcome(), 'ready').sent, [join]);
+  assert.equal(walk(...WAITING, frame('closing', { in: 5 }), 'ready').state.name, 'offline');
+});
+
+test('a browser that makes no calls gives the match back at once, and says so', () => {
+  const { state, did, sent } = walk(...CONNECTING, { type: 'broken', call: CALL });
+  assert.deepEqual([state.name, state.problem, sent], ['mic-problem', 'calls', [{ type: 'leave' }]]);
+  assert.ok(did.includes('release'));
+  assert.equal(walk(...CONNECTING, { type: 'broken', call: OTHER }).state.name, 'connecting');
 });
 
 test('a prompt that is left alone is mentioned, and may still be answered', () => {
-  const problem = walk(START, welcome(), timeout('prompt'));
+  const problem = walk(START, 'ready', welcome(), timeout('prompt'));
   assert.equal(problem.state.problem, 'ignored');
-  assert.equal(walk(START, welcome(), timeout('prompt'), 'granted').state.name, 'waiting');
+  assert.equal(walk(START, 'ready', welcome(), timeout('prompt'), 'granted').state.name, 'waiting');
 });
 
 test('a microphone that is plugged in is noticed', () => {
@@ -264,13 +295,13 @@ test('a match that nobody waits for is given back', () => {
 
 test('a call that the server holds and the page does not is given back', () => {
   const late = welcome(OTHER);
-  assert.deepEqual(walk(START, 'granted', welcome(), late).sent.map(({ type }) => type), ['leave', 'join']);
+  assert.deepEqual(walk(START, 'ready', 'granted', welcome(), late).sent.map(({ type }) => type), ['leave', 'join']);
   for (const events of [
-    [START, 'granted', welcome(), matched(), 'end', late],
-    [START, 'granted', welcome(), matched(), late],
-    [START, 'granted', welcome(), 'hidden', matched(), late],
+    [START, 'ready', 'granted', welcome(), matched(), 'end', late],
+    [START, 'ready', 'granted', welcome(), matched(), late],
+    [START, 'ready', 'granted', welcome(), 'hidden', matched(), late],
   ]) assert.equal(walk(...events).sent[0]?.type, 'leave');
-  assert.deepEqual(walk(START, 'granted', welcome(), matched(), welcome(CALL)).sent, []);
+  assert.deepEqual(walk(START, 'ready', 'granted', welcome(), matched(), welcome(CALL)).sent, []);
 });
 
 test('losing the socket never ends a call', () => {

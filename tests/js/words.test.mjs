@@ -24,7 +24,7 @@ test('every word that is used exists', () => {
     for (const [, word] of source.matchAll(/word: '([^']+)'/g)) assert.ok(word in english, `${name}: ${word}`);
   }
   for (const name of ['connecting', 'talking', 'rejoining']) assert.ok(`${name}.title` in english);
-  for (const problem of ['dismissed', 'site', 'system', 'none', 'busy', 'ignored', 'unsupported']) {
+  for (const problem of ['dismissed', 'site', 'system', 'none', 'busy', 'ignored', 'unsupported', 'calls']) {
     assert.ok(`mic.${problem}.title` in english && `mic.${problem}.text` in english, problem);
   }
   for (const ending of ['self', 'left', 'lost', 'missed']) assert.ok(`ended.${ending}` in english, ending);

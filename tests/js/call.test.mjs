@@ -1,0 +1,70 @@
+// One call, with a browser of the test's own: what it may gather, and how it ends.
+
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { Call } from '../../static/js/call.js';
+
+const CALL = '0b3d7c5e-8a53-4d0b-9a2f-6c1f0e2d4b5a';
+const RELAY = { transports: ['udp'], username: `1:${CALL}:a`, credential: 'abcd' };
+const PAGE = { protocol: 'https:', hostname: 'sotto.example', port: '' };
+
+/** A call whose peer connection is in the test's hands. */
+function setUp({ offerer = false } = {}) {
+  const it = { said: [] };
+  globalThis.RTCRtpReceiver = { getCapabilities: () => null };
+  globalThis.RTCPeerConnection = class {
+    constructor(configuration) {
+      it.pc = this;
+      it.configuration = configuration;
+      it.channel = { readyState: 'connecting', sent: [], send: (data) => it.channel.sent.push(data) };
+      it.closed = false;
+    }
+    addTransceiver() { return { sender: {}, setCodecPreferences() {} }; }
+    createDataChannel() { return it.channel; }
+    async setLocalDescription() {}
+    close() { it.closed = true; }
+  };
+  const say = (name) => (...all) => it.said.push([name, ...all]);
+  const handlers = Object.fromEntries(['onDescribed', 'onRenewed', 'onGathered', 'onStream', 'onConnected', 'onWeak', 'onFailed', 'onBye'].map((name) => [name, say(name)]));
+  it.call = new Call({ type: 'matched', call: CALL, side: 'a', offerer, relay: RELAY }, null, PAGE, handlers);
+  return it;
+}
+
+test('nothing but the relay is ever gathered: an address of its own would tell the partner where somebody is', () => {
+  for (const offerer of [true, false]) {
+    assert.deepEqual(setUp({ offerer }).configuration, {
+      iceServers: [{ urls: ['turn:sotto.example:443?transport=udp'], username: RELAY.username, credential: 'abcd' }],
+      iceTransportPolicy: 'relay',
+      bundlePolicy: 'max-bundle',
+    });
+  }
+});
+
+test('whoever leaves says so on the line, and the line stays until that is out', (context) => {
+  context.mock.timers.enable({ apis: ['setTimeout'] });
+  const it = setUp();
+  it.channel.readyState = 'open';
+  it.call.close(true);
+  it.call.close(true);
+  assert.deepEqual(it.channel.sent, ['bye']);
+  assert.equal(it.closed, false);
+  context.mock.timers.tick(1_000);
+  assert.equal(it.closed, true);
+});
+
+test('where there is nobody to say it to, the line is closed at once', () => {
+  const early = setUp();
+  early.call.close(true);
+  assert.deepEqual([early.channel.sent, early.closed], [[], true]);
+  const silent = setUp();
+  silent.channel.readyState = 'open';
+  silent.call.close(false);
+  assert.deepEqual([silent.channel.sent, silent.closed], [[], true]);
+});
+
+test('a farewell is heard, and nothing else that comes on the channel', () => {
+  const it = setUp();
+  it.channel.onmessage({ data: 'hello' });
+  it.channel.onmessage({ data: 'bye' });
+  assert.deepEqual(it.said, [['onBye']]);
+});
