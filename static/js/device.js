@@ -6,6 +6,8 @@ export class Device {
   #awake = false;
   /** @type {WakeLockSentinel | null} */
   #lock = null;
+  /** One request after the other: two at once would each get a lock, and one of them would be forgotten. */
+  #queue = Promise.resolve();
 
   /**
    * @param {Navigator} navigator
@@ -24,7 +26,11 @@ export class Device {
   }
 
   /** The system takes the lock away with the tab; this asks for it again. */
-  async refresh() {
+  refresh() {
+    this.#queue = this.#queue.then(() => this.#settle());
+  }
+
+  async #settle() {
     try {
       if (!this.#awake) {
         await this.#lock?.release();

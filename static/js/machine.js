@@ -159,6 +159,8 @@ const toOffline = (state) => go(state, 'offline', { back: state.name === 'ended'
 const begin = (state, match) =>
   go(state, 'connecting', { match, held: [], answered: state.held.some((frame) => frame.type === 'describe') },
     { do: 'begin', match },
+    // It may have died before there was a call that could notice.
+    { do: 'check' },
     ...state.held.map((frame) => /** @type {Effect} */ ({ do: 'pass', frame })),
     startTimer('connecting', MS.connectingAtMost));
 
@@ -169,7 +171,7 @@ const begin = (state, match) =>
  * @param {{ leave: boolean, bye: boolean }} say to the server, and to the partner's page
  */
 const end = (state, ending, { leave, bye }) =>
-  go(state, 'ended', { ...NO_CALL, ending },
+  go(state, 'ended', { ...NO_CALL, closing: false, ending: ending === 'lost' && state.closing ? 'closing' : ending },
     { do: 'dismiss' }, { do: 'release' }, ...(leave ? [LEAVE] : []), { do: 'hangUp', bye }, { do: 'wake', on: false });
 
 /**
@@ -204,18 +206,24 @@ const restart = (state) => (state.match?.offerer ? [{ do: 'restart' }, startTime
  */
 const toggleMute = (state) =>
   state.muted
-    ? stay(state, { muted: false }, { do: 'mute', on: false }, { do: 'check' }, { do: 'say', word: 'unmuted' })
+    // Said once the microphone is found to be there.
+    ? stay(state, { muted: false }, { do: 'mute', on: false }, { do: 'check', aloud: true })
     : stay(state, { muted: true }, { do: 'mute', on: true }, { do: 'say', word: 'muted' });
 
 /** The server stops, and there is no call to keep; the microphone is here or not needed. */
 /** @satisfies {FrameRow} */
 const CLOSES = { closing: (state) => toOffline({ ...state, closing: true }) };
 
+/** The server stops, and takes the line of a call with it: worth knowing when that is lost. */
+/** @satisfies {FrameRow} */
+const CLOSES_LATER = { closing: (state) => stay(state, { closing: true }) };
+
 /**
  * Frames while the page belongs to a match, for every state that does.
  * @satisfies {FrameRow}
  */
 const IN_CALL = {
+  ...CLOSES_LATER,
   candidate: (state, frame) => stay(state, {}, { do: 'pass', frame }),
   restart: (state, frame) => stay(state, {}, { do: 'pass', frame }),
   ended: (state, { why }) =>
@@ -242,6 +250,7 @@ const FRAMES = {
         : begin(state, match),
   },
   offered: {
+    ...CLOSES_LATER,
     describe: hold,
     candidate: hold,
     restart: hold,
@@ -284,6 +293,7 @@ const CALLING = {
   end: (state) => end(state, 'self', { leave: true, bye: true }),
   bye: (state) => end(state, 'left', { leave: true, bye: false }),
   doubt: (state) => stay(state, {}, { do: 'check' }),
+  checked: (state) => stay(state, {}, ...(state.muted ? [] : [/** @type {Effect} */ ({ do: 'say', word: 'unmuted' })])),
   // The microphone has gone in the middle of a call. The call goes on, and the page says what is so.
   refused: (state) => (state.muted ? stay(state) : toggleMute(state)),
 };
@@ -312,7 +322,6 @@ const TABLE = {
   waiting: {
     stop: toLanding,
     ready: (state) => (state.up ? joinAtLast(state) : stay(state)),
-    down: (state) => stay(state, {}, startTimer('unreachable', MS.unreachable)),
     doubt: (state) => stay(state, {}, { do: 'check' }),
     refused: (state, { problem }) => go(state, 'mic-problem', { problem }, LEAVE),
     timeout: (state, { timer }) =>
@@ -329,6 +338,8 @@ const TABLE = {
     },
     decline: (state) =>
       go(state, 'resting', { ...NO_CALL, up: false }, { do: 'dismiss' }, { do: 'release' }, LEAVE, { do: 'disconnect' }),
+    doubt: (state) => stay(state, {}, { do: 'check' }),
+    refused: (state, { problem }) => go(state, 'mic-problem', { ...NO_CALL, problem }, { do: 'dismiss' }, LEAVE),
     timeout: (state) => end(state, 'missed', { leave: true, bye: false }),
   },
   connecting: {
@@ -358,7 +369,8 @@ const TABLE = {
   },
   rejoining: {
     ...CALLING,
-    connected: (state) => go(state, 'talking', {}),
+    // It was not the server that took it.
+    connected: (state) => go(state, 'talking', { closing: false }),
     online: (state) => stay(state, {}, ...restart(state)),
     timeout: (state, { timer }) =>
       timer === 'restart' ? stay(state, {}, ...restart(state)) : end(state, 'lost', { leave: true, bye: true }),
@@ -398,7 +410,9 @@ function always(state, event) {
     case 'online':
       return stay(state, {}, { do: 'renew' });
     case 'down':
-      return stay(state, { up: false });
+      // The first of a row: while the server is not reached, or the scripts are not here, the clock runs already.
+      return stay(state, { up: false }, ...(state.name === 'waiting' && state.up && state.ready
+        ? [startTimer('unreachable', MS.unreachable)] : []));
     case 'ready':
       return stay(state, { ready: true });
     case 'frame':

@@ -116,9 +116,12 @@ function carryOut(effect) {
       return;
     case 'release':
       microphone.release();
-      return inTalk((it) => it.microphoneChanged());
+      return inTalk((it) => it.rest());
     case 'check':
-      return inTalk((it) => it.checkMicrophone());
+      return inTalk(async (it) => {
+        await it.checkMicrophone();
+        if (effect.aloud) dispatch({ type: 'checked' });
+      });
     case 'connect':
       return connection.open();
     case 'hurry':
@@ -176,7 +179,7 @@ function fetchTalk() {
 
 /**
  * In order, and at once when it is here.
- * @param {(it: import('./talk.js').Talk) => void} run
+ * @param {(it: import('./talk.js').Talk) => void | Promise<void>} run
  * @param {() => void} [failed]
  */
 function inTalk(run, failed) {

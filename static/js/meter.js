@@ -59,10 +59,16 @@ export class Meter {
   unlock() {
     try {
       this.#context ??= new this.#window.AudioContext();
-      if (this.#context.state !== 'running') this.#context.resume().catch(() => {});
+      // Whatever its state: a pause may still be on its way.
+      this.#context.resume().catch(() => {});
     } catch {
       // Without WebAudio the lamps stay still; a call needs none of it.
     }
+  }
+
+  /** Costs a device nothing until the next press. */
+  rest() {
+    this.#context?.suspend().catch(() => {});
   }
 
   get context() {

@@ -42,7 +42,8 @@ export class Microphone {
   /** Whether anybody still waits for the answer; letting go makes a late one void. */
   #wanted = false;
   #muted = false;
-  #renewing = false;
+  /** @type {Promise<void> | null} */
+  #renewing = null;
 
   /**
    * @param {Pick<Navigator, 'mediaDevices' | 'permissions'>} navigator
@@ -81,8 +82,14 @@ export class Microphone {
 
   /** Replaces a microphone that has died: a phone call or another headset can take it away silently. */
   async renew() {
-    if (!this.#wanted || this.#renewing) return;
-    this.#renewing = true;
+    if (!this.#wanted) return;
+    this.#renewing ??= this.#replace().finally(() => {
+      this.#renewing = null;
+    });
+    return this.#renewing;
+  }
+
+  async #replace() {
     try {
       const stream = await this.#get();
       if (!this.#wanted) return stop(stream);
@@ -92,8 +99,6 @@ export class Microphone {
     } catch (error) {
       const problem = await this.#explain(error);
       if (this.#wanted) this.#handlers.onRefused(problem);
-    } finally {
-      this.#renewing = false;
     }
   }
 

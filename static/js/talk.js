@@ -96,10 +96,16 @@ export class Talk {
     this.#meter.listen('me', this.#call && stream);
   }
 
+  /** The microphone is let go: nobody is listened to. */
+  rest() {
+    this.microphoneChanged();
+    this.#meter.rest();
+  }
+
   /** After a phone call or a change of headset a track can be live and yet silent. */
   async checkMicrophone() {
     const { track } = this.#microphone;
-    const dead = !track || track.readyState === 'ended' || (track.enabled && await this.#meter.dead('me', DEAD_MS));
+    const dead = !track || track.readyState === 'ended' || (track.enabled && await this.#meter.dead('me', DEAD_MS) && track.enabled);
     if (dead) await this.#microphone.renew();
   }
 

@@ -40,7 +40,7 @@
  * @typedef {'landing' | 'asking' | 'mic-problem' | 'waiting' | 'offered' | 'connecting' | 'talking'
  *   | 'rejoining' | 'ended' | 'resting' | 'offline'} Name
  * @typedef {'dismissed' | 'site' | 'system' | 'none' | 'busy' | 'ignored' | 'unsupported' | 'calls'} MicProblem
- * @typedef {'self' | 'left' | 'lost' | 'missed'} Ending
+ * @typedef {'self' | 'left' | 'lost' | 'closing' | 'missed'} Ending
  * @typedef {{ languages: string[], role: Role, avoid_recent: boolean }} Wishes
  * @typedef {'prompt' | 'quiet' | 'unreachable' | 'offer' | 'connecting' | 'weak' | 'rejoining' | 'restart' | 'fetch'} Timer
  */
@@ -67,7 +67,7 @@
 /**
  * @typedef {{ type: 'start', wishes: Wishes }
  *   | { type: 'retry' | 'stop' | 'accept' | 'decline' | 'mute' | 'end' | 'again' | 'rest' | 'vanish' }
- *   | { type: 'granted' | 'devices' | 'doubt' }
+ *   | { type: 'granted' | 'devices' | 'doubt' | 'checked' }
  *   | { type: 'refused', problem: MicProblem }
  *   | { type: 'frame', frame: ServerFrame }
  *   | { type: 'down' }
@@ -81,9 +81,10 @@
  *   | { type: 'timeout', timer: Timer }} Event
  *   From the visitor; the microphone; the socket; the scripts of a call; the call; the browser; the clock.
  *
- * @typedef {{ do: 'unlock' | 'fetch' | 'ask' | 'release' | 'check' | 'connect' | 'hurry' | 'renew' | 'disconnect'
+ * @typedef {{ do: 'unlock' | 'fetch' | 'ask' | 'release' | 'connect' | 'hurry' | 'renew' | 'disconnect'
  *     | 'restart' | 'summon' | 'dismiss' | 'vanish' | 'stopTimers' }
  *   | { do: 'send', frame: ClientFrame }
+ *   | { do: 'check', aloud?: boolean }
  *   | { do: 'begin', match: Matched }
  *   | { do: 'pass', frame: PartnerFrame }
  *   | { do: 'hangUp', bye: boolean }

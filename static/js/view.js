@@ -20,6 +20,9 @@ const STEPS = 3;
 /** The second press of a double one is not meant for what the first has brought under the finger. */
 const DOUBLE_MS = 400;
 
+/** A live region is read when it changes, not when it comes: it has been in its place for this long by then. */
+const TELL_MS = 100;
+
 export class View {
   #document;
   #say;
@@ -31,6 +34,7 @@ export class View {
   #arrived = false;
   /** When the state last changed, on the clock of events. */
   #since = -Infinity;
+  #telling = 0;
   #country;
 
   /**
@@ -95,7 +99,14 @@ export class View {
    * @param {Word} word
    */
   announce(word) {
-    this.#status.textContent = this.#say(word);
+    this.#tell(this.#say(word));
+  }
+
+  /** @param {string} text empty to say nothing, and no longer what was to be said */
+  #tell(text) {
+    clearTimeout(this.#telling);
+    this.#status.textContent = '';
+    if (text) this.#telling = setTimeout(() => { this.#status.textContent = text; }, TELL_MS);
   }
 
   /**
@@ -151,19 +162,21 @@ export class View {
   #arrive() {
     const heading = this.#all('main h1').find((element) => element.offsetParent !== null);
     // A dialog keeps the focus; its reader hears the news from inside it.
-    this.#status.textContent = this.#help.open && heading ? heading.textContent : '';
+    this.#tell(this.#help.open && heading ? heading.textContent ?? '' : '');
     this.#arrived = this.#help.open;
     if (!this.#help.open) heading?.focus();
   }
 
   #openHelp() {
     this.#help.showModal();
+    this.#status.textContent = '';
     this.#help.append(this.#status);
   }
 
   #drawHelp() {
     this.#one('[data-part="help-close"]').addEventListener('click', () => this.#help.close());
     this.#help.addEventListener('close', () => {
+      this.#status.textContent = '';
       this.#document.body.append(this.#status);
       if (this.#arrived) this.#arrive();
     });

@@ -83,6 +83,7 @@ export const english = {
   'ended.self': 'You’ve left. Thank you for being here.',
   'ended.left': 'The conversation has ended. People leave for all kinds of reasons.',
   'ended.lost': 'We lost the line, and can’t tell why.',
+  'ended.closing': 'Sotto is closing for a moment, and the line went with it.',
   'ended.missed': 'Someone was here while you were away. That happens, and someone else may come.',
   'again': 'Find someone else',
   'rest': 'That’s enough for now',

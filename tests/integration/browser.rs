@@ -55,6 +55,14 @@ const SPY: &str = r"
         }
         send(data) { window.frames_seen.push(data); super.send(data); }
     };
+    window.tracks = [];
+    const { mediaDevices } = navigator;
+    const ask = mediaDevices?.getUserMedia.bind(mediaDevices);
+    if (ask) mediaDevices.getUserMedia = async wishes => {
+        const stream = await ask(wishes);
+        window.tracks.push(...stream.getTracks());
+        return stream;
+    };
     window.gathered = [];
     window.policies = [];
     const Connection = RTCPeerConnection;

@@ -350,7 +350,62 @@ async fn eight_languages_are_as_many_as_one_may_bring() {
     server.stop().await;
 }
 
+#[tokio::test]
+async fn what_is_said_is_said_once_and_true_and_in_the_help_too() {
+    let _turn = turn().await;
+    let server = TestServer::start_with(&[]).await;
+    let (visitor, partner) = (Browser::chromium(None).await, Browser::chromium(None).await);
+    visitor.open(&server.url()).await;
+    partner.open(&server.url()).await;
+    visitor.press("start").await;
+    visitor.until("waiting").await;
+    visitor.press("help").await;
+    let watch = r"
+        window.said = [];
+        const status = document.querySelector('[role=status]');
+        new MutationObserver(() => status.textContent && said.push(status.textContent)).observe(status, { childList: true });
+    ";
+    visitor.run(watch, vec![]).await;
+    partner.press("start").await;
+    visitor.until("talking").await;
+    visitor.says("Hello is enough. So is silence.").await;
+    assert_eq!(visitor.run("return !!document.querySelector('dialog [role=status]')", vec![]).await, json!(true));
+    visitor.driver.active_element().await.expect("a focus").send_keys(Key::Escape).await.expect("a key");
+
+    visitor.press("mute").await;
+    visitor.says("They can’t hear you right now.").await;
+    visitor.press("mute").await;
+    visitor.says("They can hear you again.").await;
+
+    // A microphone that went while muted and cannot be had again: nobody is told that they are heard.
+    visitor.press("mute").await;
+    visitor.says("They can’t hear you right now.").await;
+    let gone = r"
+        navigator.mediaDevices.getUserMedia = () => Promise.reject(new DOMException('', 'NotFoundError'));
+        for (const track of window.tracks) track.stop();
+        window.said.length = 0;
+    ";
+    visitor.run(gone, vec![]).await;
+    visitor.press("mute").await;
+    visitor.says("They can’t hear you right now.").await;
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    assert_eq!(visitor.run("return said", vec![]).await, json!(["They can’t hear you right now."]));
+    visitor.quit().await;
+    partner.quit().await;
+    server.stop().await;
+}
+
 impl Browser {
+    /// Waits until a screen reader has this to say.
+    async fn says(&self, text: &str) {
+        let until = r"
+            const [text, done] = arguments;
+            const look = () => document.querySelector('[role=status]').textContent === text ? done(true) : setTimeout(look, 20);
+            look();
+        ";
+        assert!(self.wait(until, vec![json!(text)]).await.is_some(), "{text} is not said");
+    }
+
     /// Presses twice in the same place, near a control's lower edge, whatever has come there meanwhile.
     async fn double_press(&self, action: &str, pause: Duration) {
         let place = r"

@@ -198,3 +198,15 @@ test('refuses to send what breaks a rule', () => {
   it.welcome();
   assert.throws(() => it.connection.send({ type: 'candidate', call: CALL, port: 80 }), TypeError);
 });
+
+test('keeps no more than a call can need', () => {
+  const it = setUp();
+  it.connection.open();
+  it.welcome();
+  it.socket.onclose();
+  for (let port = 50_000; port < 50_200; port += 1) it.connection.send({ type: 'candidate', call: CALL, port });
+  it.pass(FIRST_WAIT_MS);
+  it.welcome(CALL);
+  assert.equal(it.socket.sent.length, 1 + 64, 'hello, and what was kept');
+  assert.equal(it.socket.sent[1].port, 50_000);
+});

@@ -51,7 +51,7 @@ const WAYS = {
 /** Every event there is, as it can come; frames and timers one by one. */
 const EVENTS = [
   START,
-  ...['retry', 'stop', 'accept', 'decline', 'mute', 'end', 'again', 'rest', 'vanish', 'granted', 'devices', 'doubt',
+  ...['retry', 'stop', 'accept', 'decline', 'mute', 'end', 'again', 'rest', 'vanish', 'granted', 'devices', 'doubt', 'checked',
     'down', 'connected', 'weak', 'failed', 'bye', 'ready', 'missing', 'hidden', 'visible', 'online', 'pagehide'].map((type) => ({ type })),
   ...['dismissed', 'site', 'system', 'none', 'busy', 'ignored', 'unsupported', 'calls'].map((problem) => ({ type: 'refused', problem })),
   { type: 'described', description: DESCRIPTION },
@@ -229,7 +229,7 @@ test('a server that closes sends those who wait offline and leaves calls alone',
   assert.equal(walk(...WAITING, closing).state.name, 'offline');
   assert.equal(walk(...WAITING, closing, 'down').state.closing, true);
   assert.equal(walk(...WAITING, closing, 'down', welcome()).state.name, 'waiting');
-  for (const way of [CONNECTING, TALKING, WAYS.rejoining]) assert.deepEqual(walk(...way, closing).effects, []);
+  for (const way of [WAYS.offered, CONNECTING, TALKING, WAYS.rejoining]) assert.deepEqual(walk(...way, closing).effects, []);
   const afterwards = walk(...WAYS.ended, closing, 'down', welcome());
   assert.equal(afterwards.state.name, 'ended');
   assert.equal(afterwards.state.ending, 'left');
@@ -375,4 +375,70 @@ test('another conversation asks for the microphone again, since it was let go', 
   assert.equal(walk(...WAYS.ended, 'again').state.name, 'asking');
   assert.equal(walk(...WAYS.ended, 'again', 'granted').sent[0].type, 'join');
   assert.ok(walk(...WAYS.resting, 'again').did.includes('connect'));
+});
+
+test('a line that went with the server is said to have', () => {
+  const closing = frame('closing', { in: 5 });
+  for (const way of [[...TALKING, closing, 'down', 'failed'], [...TALKING, 'failed', closing, 'down', welcome()]]) {
+    assert.equal(walk(...way, timeout('rejoining')).state.ending, 'closing');
+  }
+  assert.equal(walk(...DESCRIBED, closing, timeout('connecting')).state.ending, 'closing');
+  assert.equal(walk(...WAYS.offered, closing, 'accept', timeout('connecting')).state.ending, 'closing');
+  assert.equal(walk(...TALKING, closing, ended('lost')).state.ending, 'closing');
+  // Whoever left has left.
+  for (const [event, ending] of [['end', 'self'], ['bye', 'left']]) assert.equal(walk(...TALKING, closing, event).state.ending, ending);
+  // The line came back: what takes it later is something else. And so is the next call.
+  assert.equal(walk(...TALKING, closing, 'failed', 'connected', 'failed', timeout('rejoining')).state.ending, 'lost');
+  assert.equal(walk(...TALKING, closing, 'bye').state.closing, false);
+});
+
+test('a microphone is looked at when a call begins, and one that goes before is a problem of its own', () => {
+  const began = walk(...WAITING, matched()).did;
+  assert.ok(began.indexOf('check') > began.indexOf('begin'));
+  assert.ok(walk(...WAYS.offered, 'accept').did.includes('check'));
+  assert.deepEqual(walk(...WAYS.offered, 'doubt').did, ['check']);
+  const gone = walk(...WAYS.offered, { type: 'refused', problem: 'busy' });
+  assert.deepEqual([gone.state.name, gone.state.problem, gone.sent], ['mic-problem', 'busy', [{ type: 'leave' }]]);
+  assert.ok(gone.did.includes('dismiss'));
+  const waiting = walk(...WAITING, { type: 'refused', problem: 'none' });
+  assert.deepEqual([waiting.state.name, waiting.sent], ['mic-problem', [{ type: 'leave' }]], 'nobody is matched with it');
+});
+
+test('unmuting is said once, and only when the microphone is there', () => {
+  const unmuting = [...TALKING, 'mute', 'mute'];
+  assert.deepEqual(walk(...unmuting).effects, [{ do: 'mute', on: false }, { do: 'check', aloud: true }]);
+  assert.deepEqual(walk(...unmuting, 'checked').effects, [{ do: 'say', word: 'unmuted' }]);
+  const gone = [...unmuting, { type: 'refused', problem: 'none' }];
+  assert.deepEqual(walk(...gone).effects, [{ do: 'mute', on: true }, { do: 'say', word: 'muted' }]);
+  assert.deepEqual(walk(...gone, 'checked').effects, []);
+});
+
+test('attempts that fail do not start the clock anew', () => {
+  assert.deepEqual(walk(...WAITING, 'down', 'down').effects, []);
+  assert.deepEqual(walk(START, 'ready', 'granted', 'down').effects, []);
+  assert.equal(walk(...WAITING, 'down', welcome(), 'down').did[0], 'startTimer');
+});
+
+test('an offer whose call the server no longer has leads back into the queue', () => {
+  const { state, did, sent } = walk(...WAYS.offered, 'down', welcome());
+  assert.deepEqual([state.name, sent.map(({ type }) => type)], ['waiting', ['join']]);
+  assert.ok(did.includes('dismiss'));
+});
+
+test('the screen stays on from when the line is up until the end', () => {
+  assert.deepEqual(walk(...TALKING).effects.filter((effect) => effect.do === 'wake'), [{ do: 'wake', on: true }]);
+  assert.deepEqual(walk(...TALKING, 'end').effects.filter((effect) => effect.do === 'wake'), [{ do: 'wake', on: false }]);
+});
+
+test('a new network is tried at once on a thin line, by the offerer', () => {
+  const { effects } = walk(...WAYS.rejoining, 'online');
+  assert.deepEqual(effects, [{ do: 'renew' }, { do: 'restart' }, { do: 'startTimer', timer: 'restart', ms: MS.restart }]);
+});
+
+test('a page that is seen again does not sit its wait out', () => {
+  for (const name of NAMES) assert.equal(walk(...WAYS[name], 'visible').did[0], 'hurry', name);
+});
+
+test('a microphone that comes after the end is let go', () => {
+  for (const name of ['ended', 'resting']) assert.deepEqual(walk(...WAYS[name], 'granted').did, ['release'], name);
 });

@@ -2,11 +2,12 @@
 
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { Device } from '../../static/js/device.js';
 import { COUNTRIES, linesOf, link, opening } from '../../static/js/help.js';
 import { HELPLINES } from '../../static/js/helplines.js';
-import { isMuteKey, shiftTaps } from '../../static/js/keys.js';
+import { isMuteKey, listenForKeys, shiftTaps } from '../../static/js/keys.js';
 import { namer, OFFERED, primary, region } from '../../static/js/languages.js';
-import { follow, loudness } from '../../static/js/meter.js';
+import { follow, loudness, Meter } from '../../static/js/meter.js';
 import { classify, Microphone } from '../../static/js/microphone.js';
 import { openPreferences } from '../../static/js/preferences.js';
 
@@ -40,6 +41,62 @@ describe('keys', () => {
     assert.equal(press({ ctrlKey: true }), false);
     assert.equal(press({ repeat: true }), false);
     assert.equal(press({ key: 'n', code: 'KeyN' }), false);
+  });
+});
+
+describe('typing', () => {
+  class Element {}
+  class Input extends Element {
+    constructor(type) { super(); this.type = type; }
+  }
+  class Select extends Element {}
+  class Area extends Element {}
+
+  test('neither key does anything while somebody types', () => {
+    Object.assign(globalThis, { HTMLElement: Element, HTMLInputElement: Input, HTMLSelectElement: Select, HTMLTextAreaElement: Area });
+    const page = new EventTarget();
+    const done = [];
+    listenForKeys(page, { enabled: () => ({ muteKey: true, vanishKey: true }), onMute: () => done.push('mute'), onVanish: () => done.push('vanish') });
+    const key = (target, type, name) => {
+      const event = Object.assign(new Event(type), { key: name, code: '', ctrlKey: false, metaKey: false, altKey: false, repeat: false });
+      Object.defineProperty(event, 'target', { value: target });
+      page.dispatchEvent(event);
+    };
+    const press = (target) => {
+      done.length = 0;
+      for (const name of ['m', 'Shift', 'Shift', 'Shift']) {
+        key(target, 'keydown', name);
+        key(target, 'keyup', name);
+      }
+      return [...done];
+    };
+    for (const target of [new Input('text'), new Select(), new Area(), Object.assign(new Element(), { isContentEditable: true })]) {
+      assert.deepEqual(press(target), []);
+    }
+    for (const target of [null, new Element(), new Input('checkbox')]) assert.deepEqual(press(target), ['mute', 'vanish']);
+  });
+});
+
+describe('device', () => {
+  test('no lock is left, however often it was asked for at once', async () => {
+    const locks = [];
+    const request = async () => {
+      await new Promise((resolve) => setImmediate(resolve));
+      const lock = { released: false, release: async () => { lock.released = true; } };
+      locks.push(lock);
+      return lock;
+    };
+    const device = new Device({ wakeLock: { request } }, { onMute() {}, onHangUp() {} });
+    device.wake(true);
+    for (let time = 0; time < 3; time += 1) device.refresh();
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    assert.deepEqual(locks.map(({ released }) => released), [false], 'one is enough');
+    locks[0].released = true;
+    device.refresh();
+    device.refresh();
+    device.wake(false);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    assert.ok(locks.every(({ released }) => released), 'after the end there is none');
   });
 });
 
@@ -134,6 +191,20 @@ describe('microphone', () => {
     assert.equal(stream.track.enabled, false);
   });
 
+  test('is renewed once, however often it is doubted', async () => {
+    const it = setUp();
+    void it.microphone.ask();
+    it.answers[0].grant(it.stream());
+    await it.settle();
+    let done = 0;
+    for (let time = 0; time < 2; time += 1) void it.microphone.renew().then(() => { done += 1; });
+    await it.settle();
+    assert.deepEqual([it.answers.length, done], [2, 0], 'the second waits for the same answer');
+    it.answers[1].grant(it.stream());
+    await it.settle();
+    assert.deepEqual([done, it.said], [2, ['granted', 'track']]);
+  });
+
   test('is nowhere: a page without a secure address', async () => {
     const said = [];
     const microphone = new Microphone({}, { onRefused: (problem) => said.push(problem) });
@@ -150,6 +221,31 @@ describe('meter', () => {
     const voice = loudness(sine(0.05));
     assert.ok(voice > 0.3 && voice < 0.9, String(voice));
     assert.equal(loudness([]), 0);
+  });
+
+  test('costs nothing when nobody talks, and is back with the next press', () => {
+    const done = [];
+    class AudioContext {
+      state = 'running';
+      async suspend() { done.push('suspend'); }
+      async resume() { done.push('resume'); }
+    }
+    const meter = new Meter({ AudioContext }, () => {});
+    meter.rest();
+    meter.unlock();
+    meter.rest();
+    meter.unlock();
+    assert.deepEqual(done, ['resume', 'suspend', 'resume']);
+  });
+
+  test('a stream without a sound is no reason not to call', () => {
+    class AudioContext {
+      async resume() {}
+      createMediaStreamSource() { throw new DOMException('no audio', 'InvalidStateError'); }
+    }
+    const meter = new Meter({ AudioContext }, () => {});
+    meter.unlock();
+    meter.listen('me', { getAudioTracks: () => [{}] });
   });
 
   test('rises in about 120 ms and falls in about 400', () => {
