@@ -5,7 +5,7 @@ mod streams;
 
 use std::{
     io::ErrorKind,
-    net::{Ipv6Addr, SocketAddr, UdpSocket},
+    net::{SocketAddr, UdpSocket},
     sync::mpsc,
     thread::{self, JoinHandle},
     time::{Duration, SystemTime},
