@@ -9,18 +9,23 @@
 //!   `server/forward`.
 //! - Strangers get little: stateless nonces (`nonce`), a budget of answers (`budget`), no state.
 //!
-//! `server` is the rules, a state machine without I/O; `udp` is the thread that pumps datagrams through it.
+//! `server` is the rules, a state machine without I/O; `udp` is the thread that pumps datagrams through it, by the
+//! `batch` and at a `pace` of its own, in a `lane` that remembers each `route` a payload has gone.
 //! `message` and `data` are the two halves of the wire: what the relay answers, and what it passes on.
 
 mod allocation;
+mod batch;
 mod budget;
 mod credentials;
 mod data;
 mod five_tuple;
+mod lane;
 mod message;
 mod nonce;
+mod pace;
 mod packet;
 mod random;
+mod route;
 mod server;
 mod socket;
 mod table;
@@ -78,8 +83,8 @@ pub fn start(socket: UdpSocket, secret: Secret) -> io::Result<(Handle, JoinHandl
 pub struct Handle(Arc<Shared>);
 
 struct Shared {
-    /// Held for one datagram at a time by the thread that has received it, and for a moment by `revoke`;
-    /// that one comes once a call, so nobody waits.
+    /// Held for one datagram at a time, and only for those that no thread remembers a route for; and for a moment
+    /// by `revoke`, once a call. Nobody waits.
     server: Mutex<Server>,
     secret: Secret,
     stopped: AtomicBool,
@@ -93,8 +98,8 @@ impl Handle {
         self.0.secret.mint(call, side, unix)
     }
 
-    /// Ends a call. When this returns nothing more is forwarded for it, and its credentials are worth
-    /// nothing. Blocks for microseconds, so it can be called from a task.
+    /// Ends a call. Nothing that comes after this has returned is forwarded for it, and its credentials are
+    /// worth nothing. Blocks for microseconds, so it can be called from a task.
     pub fn revoke(&self, call: CallId) {
         self.server().revoke(Now::read(), call);
     }

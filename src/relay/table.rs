@@ -34,21 +34,26 @@ pub(super) struct Table {
 
 impl Table {
     /// The allocation of this client.
-    pub fn of_client(&mut self, now: Instant, client: &FiveTuple) -> Option<&mut Allocation> {
+    pub fn of_client(&self, now: Instant, client: &FiveTuple) -> Option<&Allocation> {
+        self.alive(now, *self.by_client.get(client)?)
+    }
+
+    /// The same, to be changed.
+    pub fn of_client_mut(&mut self, now: Instant, client: &FiveTuple) -> Option<&mut Allocation> {
         let slot = *self.by_client.get(client)?;
-        self.alive(now, slot)
+        let allocation = self.slots.get_mut(slot)?.as_mut();
+        allocation.filter(|allocation| allocation.is_alive(now))
     }
 
     /// The allocation with this virtual port on one side of a call. The only way there is to a peer.
-    pub fn of_peer(&mut self, now: Instant, call: CallId, side: Side, port: u16) -> Option<&mut Allocation> {
+    pub fn of_peer(&self, now: Instant, call: CallId, side: Side, port: u16) -> Option<&Allocation> {
         let relayed = self.calls.get(&call)?;
         let found = relayed.iter().find(|it| it.side == side && it.port == port);
-        let slot = found?.slot;
-        self.alive(now, slot)
+        self.alive(now, found?.slot)
     }
 
-    fn alive(&mut self, now: Instant, slot: Slot) -> Option<&mut Allocation> {
-        let allocation = self.slots.get_mut(slot)?.as_mut();
+    fn alive(&self, now: Instant, slot: Slot) -> Option<&Allocation> {
+        let allocation = self.slots.get(slot)?.as_ref();
         allocation.filter(|allocation| allocation.is_alive(now))
     }
 

@@ -91,12 +91,7 @@ impl Server {
     /// The long-term credential mechanism (RFC 8489 §9.2.4). Nothing is kept of a request before this has
     /// said yes. The nonce comes first: it costs less to check than the signature, and whoever cannot
     /// receive at the address he sends from does not have one.
-    fn authenticate(
-        &mut self,
-        now: Now,
-        from: &FiveTuple,
-        request: &Message<'_>,
-    ) -> Result<(User, IntegrityKey), Refusal> {
+    fn authenticate(&self, now: Now, from: &FiveTuple, request: &Message<'_>) -> Result<(User, IntegrityKey), Refusal> {
         if !request.has_attribute(MessageIntegrity::TYPE) {
             return Err(Refusal::Unauthorized);
         }
@@ -159,7 +154,7 @@ impl Server {
     /// Refresh, CreatePermission and ChannelBind: what an allocation's own user may do with it
     /// (RFC 8656 §5).
     fn change(&mut self, now: Now, from: &FiveTuple, user: User, request: &Message<'_>) -> Result<Response, u16> {
-        let allocation = self.table.of_client(now.instant, from).ok_or(ErrorCode::ALLOCATION_MISMATCH)?;
+        let allocation = self.table.of_client_mut(now.instant, from).ok_or(ErrorCode::ALLOCATION_MISMATCH)?;
         if allocation.user != user {
             return Err(ErrorCode::WRONG_CREDENTIALS);
         }
