@@ -9,15 +9,17 @@ use std::time::{Duration, Instant};
 
 use super::batch::BATCH;
 
-/// The longest wait, and so about the longest that a datagram is delayed.
-pub(super) const LONGEST: Duration = Duration::from_micros(500);
+/// The longest wait, and so about the longest that a datagram is delayed: nobody hears half a millisecond, and the 99th
+/// percentile stays under one. (Microseconds of CPU per packet, without a wait and with 100, 250, 500 and 800 µs:
+/// at 50 calls 17, 15, 15, 9 and 7; at 200 calls 6.7, 5.6, 4.6, 3.8 and 3.4; at 1,000 calls about 2.5 with any.)
+const LONGEST: Duration = Duration::from_micros(500);
 
 /// Datagrams worth waiting for. With more, being woken is a small part of the cost of each, so that a shorter wait
 /// does as well.
-const ENOUGH: f64 = BATCH as f64 / 2.0;
+const ENOUGH: f64 = BATCH as f64 * 0.75;
 
 /// Fewer are not worth it: waking up by a clock costs as much as being woken.
-const TOO_FEW: f64 = 1.5;
+const TOO_FEW: f64 = 2.0;
 
 /// How fast the measured rate follows the load, in seconds.
 const MEMORY: f64 = 0.1;
