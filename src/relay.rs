@@ -8,6 +8,7 @@
 //!   those of the other side (`table`). Every other peer is refused, in `server/control` and once more in
 //!   `server/forward`.
 //! - Strangers get little: stateless nonces (`nonce`), a budget of answers (`budget`), no state.
+//! - Callers get what voice needs (`bucket`, and the limits in `allocation` and `table`); `counts` has what was more.
 //!
 //! `server` is the rules, a state machine without I/O; `udp` is the thread that pumps datagrams through it, by the
 //! `batch` and at a `pace` of its own, in a `lane` that remembers each `route` a payload has gone.
@@ -15,7 +16,9 @@
 
 mod allocation;
 mod batch;
+mod bucket;
 mod budget;
+mod counts;
 mod credentials;
 mod data;
 mod five_tuple;
@@ -45,6 +48,7 @@ use std::{
 };
 
 pub use self::{
+    counts::{Count, Counts},
     credentials::{Credentials, REALM, Secret, VALIDITY},
     five_tuple::FiveTuple,
     packet::{MAX_DATAGRAM, Packet},
@@ -65,8 +69,10 @@ pub fn start(socket: UdpSocket, secret: Secret) -> io::Result<(Handle, JoinHandl
     let mut seed = [0; 32];
     getrandom::fill(&mut seed)?;
     let bound = socket.local_addr()?;
+    let server = Server::new(secret.clone(), seed, Now::read());
     let handle = Handle(Arc::new(Shared {
-        server: Mutex::new(Server::new(secret.clone(), seed, Now::read())),
+        counts: Arc::clone(server.counts()),
+        server: Mutex::new(server),
         secret,
         stopped: AtomicBool::new(false),
         address: bound,
@@ -86,6 +92,7 @@ struct Shared {
     /// Held for one datagram at a time, and only for those that no thread remembers a route for; and for a moment
     /// by `revoke`, once a call. Nobody waits.
     server: Mutex<Server>,
+    counts: Arc<Counts>,
     secret: Secret,
     stopped: AtomicBool,
     address: SocketAddr,
@@ -102,6 +109,11 @@ impl Handle {
     /// worth nothing. Blocks for microseconds, so it can be called from a task.
     pub fn revoke(&self, call: CallId) {
         self.server().revoke(Now::read(), call);
+    }
+
+    /// How often each limit was hit.
+    pub fn counts(&self) -> &Arc<Counts> {
+        &self.0.counts
     }
 
     /// Stops relaying; the thread ends at once, or when it next looks around (a few seconds) where even

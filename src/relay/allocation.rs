@@ -37,6 +37,8 @@ pub(super) struct Allocation {
     /// Of the Allocate request that made it, to know that one again.
     pub transaction: TransactionId,
     pub expires: Instant,
+    /// When its call is over, and it with it.
+    pub end: Instant,
     /// Until when the one address that peers can have is permitted.
     permitted: Option<Instant>,
     channels: Vec<Channel>,
@@ -60,17 +62,19 @@ impl Allocation {
         port: u16,
         transaction: TransactionId,
         tag: u32,
+        end: Instant,
     ) -> Self {
         Self {
             five_tuple,
             user,
             port,
             transaction,
-            expires: now + LIFETIME,
+            expires: end.min(now + LIFETIME),
+            end,
             permitted: None,
             channels: Vec::new(),
             tag,
-            standing: Arc::default(),
+            standing: Arc::new(Standing::new(now)),
         }
     }
 
@@ -79,7 +83,7 @@ impl Allocation {
     }
 
     pub fn refresh(&mut self, now: Instant) {
-        self.expires = now + LIFETIME;
+        self.expires = self.end.min(now + LIFETIME);
     }
 
     /// Installs or refreshes the permission for [`RELAYED_ADDRESS`](crate::protocol::RELAYED_ADDRESS).

@@ -1,8 +1,9 @@
 //! How one thread has packets handled: payloads by the routes that it remembers, everything else by the server.
 
-use std::{ops::DerefMut, time::Instant};
+use std::{ops::DerefMut, sync::Arc, time::Instant};
 
 use super::{
+    counts::Counts,
     data,
     five_tuple::FiveTuple,
     packet::Packet,
@@ -12,12 +13,17 @@ use super::{
 use crate::clock::Now;
 
 /// One thread's way through the relay.
-#[derive(Default)]
 pub(super) struct Lane {
     routes: Routes,
+    counts: Arc<Counts>,
 }
 
 impl Lane {
+    /// Which counts there what it drops.
+    pub fn new(counts: Arc<Counts>) -> Self {
+        Self { routes: Routes::default(), counts }
+    }
+
     /// What [`Server::handle`] does. `server` is called, and so the lock taken, only for what no remembered route
     /// serves.
     pub fn handle<S>(&mut self, now: Now, from: &FiveTuple, packet: &mut Packet, server: impl FnOnce() -> S) -> Action
@@ -46,7 +52,7 @@ impl Lane {
         let outgoing = data::read(packet.bytes())?;
         let key = (*from, outgoing.destination);
         let kept = self.routes.get_or_find(now, key, || server().route(now, from, outgoing.destination))?;
-        kept.route().forward(packet, outgoing.payload)
+        kept.route().forward(now, packet, outgoing.payload, &self.counts)
     }
 
     /// Forgets what nobody goes any more.

@@ -17,6 +17,8 @@ use std::{
 use foldhash::fast::RandomState;
 
 use super::{
+    bucket::Bucket,
+    counts::Counts,
     data::{self, Destination},
     five_tuple::FiveTuple,
     packet::Packet,
@@ -28,15 +30,21 @@ const MAX_ROUTES: usize = 32 * 1024;
 
 /// What forwarding needs of an allocation without its lock. Shared by the allocation and the routes that begin or
 /// end there.
-#[derive(Default)]
 pub(super) struct Standing {
     /// How often something has changed that a route could have been found by.
     changes: AtomicU32,
     /// How many Data indications the client has been sent.
     indications: AtomicU64,
+    /// What the client may still send.
+    bucket: Bucket,
 }
 
 impl Standing {
+    /// Of a new allocation.
+    pub fn new(now: Instant) -> Self {
+        Self { changes: AtomicU32::new(0), indications: AtomicU64::new(0), bucket: Bucket::new(now) }
+    }
+
     /// Makes every route that was found before worthless.
     pub fn change(&self) {
         self.changes.fetch_add(1, Ordering::Release);
@@ -95,7 +103,17 @@ impl Route {
     }
 
     /// Reframes a payload where it lies in the packet, and says where to send it. `None` drops it.
-    pub fn forward(&self, packet: &mut Packet, payload: Range<usize>) -> Option<FiveTuple> {
+    pub fn forward(
+        &self,
+        now: Instant,
+        packet: &mut Packet,
+        payload: Range<usize>,
+        counts: &Counts,
+    ) -> Option<FiveTuple> {
+        if !self.sender.standing.bucket.take(now, payload.len()) {
+            counts.over_rate.add_one();
+            return None;
+        }
         match self.framing {
             Framing::Channel(number) => data::write_channel_data(packet, payload, number)?,
             Framing::Indication { port, tag } => {

@@ -6,12 +6,13 @@
 mod control;
 mod forward;
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc};
 
 use stun_types::message::MessageClass;
 
 use super::{
     budget::Budget,
+    counts::Counts,
     credentials::{Secret, VALIDITY},
     data,
     five_tuple::FiveTuple,
@@ -45,6 +46,7 @@ pub struct Server {
     random: Random,
     budget: Budget,
     table: Table,
+    counts: Arc<Counts>,
     /// Calls that are over, and the Unix seconds at which none of their credentials can be good any more.
     /// As many as have ended in the last minutes, at about 50 bytes each.
     revoked: HashMap<CallId, u64>,
@@ -60,8 +62,14 @@ impl Server {
             random,
             budget: Budget::new(now.instant),
             table: Table::default(),
+            counts: Arc::default(),
             revoked: HashMap::new(),
         }
+    }
+
+    /// How often each limit was hit.
+    pub fn counts(&self) -> &Arc<Counts> {
+        &self.counts
     }
 
     /// Handles one datagram. What is to be sent is in `packet` afterwards.
@@ -97,6 +105,9 @@ impl Server {
 
     /// Forgets what has expired. Nothing depends on when this is called but memory.
     pub fn sweep(&mut self, now: Now) {
+        for call in self.table.calls_that_are_over(now.instant) {
+            self.revoke(now, call);
+        }
         self.table.sweep(now.instant);
         self.budget.purge(now.instant);
         self.revoked.retain(|_, until| now.unix < *until);

@@ -1,6 +1,10 @@
 //! What the relay's tests share: clients that speak TURN to a [`Server`] without a network.
 
-use std::{net::SocketAddr, sync::LazyLock, time::Duration};
+use std::{
+    net::SocketAddr,
+    sync::{Arc, LazyLock},
+    time::Duration,
+};
 
 use stun_types::{
     attribute::{ErrorCode, Nonce, Realm, Username},
@@ -109,7 +113,9 @@ pub struct Scene {
 impl Scene {
     pub fn new() -> Self {
         let secret = Secret::new(b"a secret of tests");
-        Self { server: Server::new(secret.clone(), [42; 32], *START), lane: Lane::default(), now: *START, secret }
+        let server = Server::new(secret.clone(), [42; 32], *START);
+        let lane = Lane::new(Arc::clone(server.counts()));
+        Self { server, lane, now: *START, secret }
     }
 
     pub fn pass(&mut self, seconds: u64) {

@@ -3,6 +3,7 @@
 use std::{
     io::{self, ErrorKind},
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket},
+    sync::Arc,
     thread,
     time::{Duration, Instant},
 };
@@ -50,7 +51,7 @@ pub(super) fn prepare(socket: &UdpSocket) -> io::Result<()> {
 pub(super) fn run(socket: UdpSocket, bound: SocketAddr, relay: &Handle) {
     let mut socket = Socket::new(socket, bound);
     let mut room = batch::room();
-    let mut lane = Lane::default();
+    let mut lane = Lane::new(Arc::clone(relay.counts()));
     let start = Instant::now();
     let mut pace = Pace::new(start);
     let mut next = Next::Block;

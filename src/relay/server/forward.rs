@@ -18,7 +18,7 @@ impl Server {
     /// and says where that is. `None` drops it: nobody is told why (RFC 8656 §11.2, §12.6).
     pub(super) fn forward(&mut self, now: Instant, from: &FiveTuple, packet: &mut Packet) -> Option<FiveTuple> {
         let outgoing = data::read(packet.bytes())?;
-        self.route(now, from, outgoing.destination)?.forward(packet, outgoing.payload)
+        self.route(now, from, outgoing.destination)?.forward(now, packet, outgoing.payload, &self.counts)
     }
 
     /// The way from a client to an allocation of its partner: the only ways there are.
