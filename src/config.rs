@@ -1,14 +1,23 @@
 //! What an operator can set: by flag or by environment, read once and checked once.
 
+use std::fs;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+use anyhow::{Context, bail};
+use clap::builder::FalseyValueParser;
 use clap::{Args, Parser, Subcommand};
 use thiserror::Error;
 use tracing::level_filters::LevelFilter;
 
+use crate::protocol::Transport;
+
 /// The default of [`Config::listen`]: every address of the machine, IPv6 and IPv4.
 pub const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V6(Ipv6Addr::UNSPECIFIED), 8080);
+
+/// The fewest bytes of a secret in [`Config::secret_file`]: 128 bits, which nobody guesses.
+const MIN_SECRET_BYTES: usize = 16;
 
 /// Anonymous one-on-one voice: one button, one stranger, nothing kept.
 #[derive(Debug, Parser)]
@@ -37,18 +46,31 @@ pub struct Config {
     pub listen: SocketAddr,
 
     /// Origin that pages are served from, such as https://talk.example.org; may be given more than once. Without
-    /// it, a page's Origin has to be the host that it talks to
+    /// it, a page's Origin has to be the host that it talks to, over http or https
     #[arg(long = "origin", env = "SOTTO_ORIGIN", value_name = "ORIGIN", value_delimiter = ',')]
     pub origins: Vec<Origin>,
 
     /// Let callers in that send no Origin: programs, not browsers
-    #[arg(long, env = "SOTTO_ALLOW_NATIVE")]
+    #[arg(long, env = "SOTTO_ALLOW_NATIVE", value_parser = FalseyValueParser::new())]
     pub allow_native: bool,
 
     /// Where pages reach the relay, when that is not the host and port they were loaded from (a proxy that
     /// passes no UDP stands in front)
     #[arg(long, env = "SOTTO_RELAY_HOST", value_name = "HOST[:PORT]")]
     pub relay_host: Option<RelayHost>,
+
+    /// Certificates for TLS, PEM, the server's own first. The port then speaks HTTPS, WSS and TURN over TLS as well
+    #[arg(long, env = "SOTTO_TLS_CERT", value_name = "FILE")]
+    pub tls_cert: Option<PathBuf>,
+
+    /// The private key of the first certificate, PEM
+    #[arg(long, env = "SOTTO_TLS_KEY", value_name = "FILE")]
+    pub tls_key: Option<PathBuf>,
+
+    /// What the relay's credentials are made with, at least 16 bytes: for several servers that share it, or for a
+    /// program that makes its own. Random at every start without it
+    #[arg(long, env = "SOTTO_SECRET_FILE", value_name = "FILE")]
+    pub secret_file: Option<PathBuf>,
 
     /// How much to log: off, error, warn, info, debug or trace. At no level is an address logged
     #[arg(long, env = "SOTTO_LOG", value_name = "LEVEL", default_value_t = LevelFilter::INFO)]
@@ -62,8 +84,51 @@ impl Default for Config {
             origins: Vec::new(),
             allow_native: false,
             relay_host: None,
+            tls_cert: None,
+            tls_key: None,
+            secret_file: None,
             log: LevelFilter::INFO,
         }
+    }
+}
+
+impl Config {
+    /// The certificates' file and the key's.
+    ///
+    /// # Errors
+    ///
+    /// When there is one without the other.
+    pub fn tls(&self) -> anyhow::Result<Option<(&Path, &Path)>> {
+        match (&self.tls_cert, &self.tls_key) {
+            (Some(certificates), Some(key)) => Ok(Some((certificates, key))),
+            (None, None) => Ok(None),
+            (Some(_), None) => bail!("--tls-cert needs --tls-key"),
+            (None, Some(_)) => bail!("--tls-key needs --tls-cert"),
+        }
+    }
+
+    /// What the relay's credentials are made with, if the operator has said so.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be read or holds too little.
+    pub fn secret(&self) -> anyhow::Result<Option<Vec<u8>>> {
+        let Some(path) = &self.secret_file else {
+            return Ok(None);
+        };
+        let bytes = fs::read(path).with_context(|| format!("cannot read a secret from {}", path.display()))?;
+        let secret = bytes.trim_ascii();
+        if secret.len() < MIN_SECRET_BYTES {
+            bail!("the secret in {} is shorter than {MIN_SECRET_BYTES} bytes", path.display());
+        }
+        Ok(Some(secret.to_vec()))
+    }
+
+    /// How pages can reach the relay, the best way first.
+    pub fn transports(&self) -> Vec<Transport> {
+        let mut transports = vec![Transport::Udp, Transport::Tcp];
+        transports.extend(self.tls_cert.is_some().then_some(Transport::Tls));
+        transports
     }
 }
 
@@ -80,6 +145,11 @@ pub struct Origin {
 pub struct NoOrigin;
 
 impl Origin {
+    /// Whether its pages come by HTTPS.
+    pub fn is_secure(&self) -> bool {
+        self.scheme == "https"
+    }
+
     /// Whether a request that names `host` in its Host header is one to this origin's own server.
     pub fn is_of_host(&self, host: &str) -> bool {
         authority(self.scheme, host).is_some_and(|authority| authority == self.authority)
@@ -149,7 +219,9 @@ impl FromStr for RelayHost {
     type Err = NoRelayHost;
 
     fn from_str(text: &str) -> Result<Self, NoRelayHost> {
-        split_host(text).map(|_| Self(text.to_owned())).ok_or(NoRelayHost)
+        // As the page checks it: an underscore is in no name that a browser would look up for TURN.
+        let fits = |(host, port): &(&str, Option<u16>)| !host.contains('_') && *port != Some(0);
+        split_host(text).filter(fits).map(|_| Self(text.to_owned())).ok_or(NoRelayHost)
     }
 }
 
@@ -224,6 +296,8 @@ mod tests {
             &["sotto", "--listen", "nowhere"][..],
             &["sotto", "--origin", "a.example"],
             &["sotto", "--relay-host", "turn:a"],
+            &["sotto", "--relay-host", "my_relay:8080"],
+            &["sotto", "--relay-host", "relay:0"],
             &["sotto", "--log", "loud"],
             &["sotto", "--unknown"],
         ] {

@@ -9,6 +9,7 @@
 //!  visitor's page ──udp──▶ relay ──▶ partner's page           (DTLS-SRTP, opaque to us)
 //! ```
 //!
+//! - [`door`] is the one TCP port: it tells pages from TURN clients, and has TLS where the operator wants it.
 //! - [`web`] accepts a socket, checks its Origin, and runs one task for its visitor. The task pumps; its `Drop`
 //!   undoes everything once.
 //! - [`visitor`] is one visitor's rules, pure: `(state, input, now) -> effects`.
@@ -26,6 +27,7 @@
 pub mod caller;
 pub mod clock;
 pub mod config;
+pub mod door;
 pub mod mailbox;
 pub mod matchmaking;
 pub mod protocol;
@@ -40,11 +42,11 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use axum::serve::{ListenerExt, TapIo};
 use socket2::{Domain, Protocol, Socket, Type};
 use tracing::{info, warn};
 
 use crate::config::{Config, DEFAULT_LISTEN};
+use crate::door::{Arrival, Door, tls};
 use crate::web::House;
 
 /// How many connections may wait to be accepted.
@@ -59,13 +61,11 @@ const CLOSE_WITHIN: Duration = Duration::from_secs(3);
 /// How long the health check waits for an answer.
 const HEALTH_WITHIN: Duration = Duration::from_secs(3);
 
-/// The TCP side, with each connection's socket options set.
-type Listener = TapIo<tokio::net::TcpListener, fn(&mut tokio::net::TcpStream)>;
-
 /// Page, signalling and relay on one port.
 pub struct Server {
-    listener: Listener,
+    door: Door,
     address: SocketAddr,
+    encrypted: bool,
     house: Arc<House>,
     /// The relay's thread.
     relaying: JoinHandle<()>,
@@ -76,8 +76,14 @@ impl Server {
     ///
     /// # Errors
     ///
-    /// When the port is taken or not permitted, or the system has no random bytes for the relay's secret.
+    /// When the port is taken or not permitted, a file that the configuration names is not what it should be, or the
+    /// system has no random bytes for the relay's secret.
     pub async fn bind(config: Config) -> anyhow::Result<Self> {
+        let secret = match config.secret()? {
+            Some(bytes) => relay::Secret::new(&bytes),
+            None => relay::Secret::random()?,
+        };
+        let tls = config.tls()?.map(|(certificates, key)| tls::acceptor(certificates, key)).transpose()?;
         let (tcp, udp) = match take_port(config.listen) {
             // A container or machine without IPv6; whoever named an address gets that address or an error.
             Err(error) if config.listen == DEFAULT_LISTEN && !taken(&error) => {
@@ -88,16 +94,12 @@ impl Server {
         }
         .with_context(|| format!("cannot listen on {}", config.listen))?;
         let address = tcp.local_addr()?;
-        // `waiting` and `matched` are two small writes: the second must not wait for the first's acknowledgement.
-        let listener = tokio::net::TcpListener::from_std(tcp)?.tap_io(
-            (|stream| {
-                // Without it everything works 40 ms later.
-                let _ = stream.set_nodelay(true);
-            }) as fn(&mut tokio::net::TcpStream),
-        );
-        let (relay, relaying) = relay::start(udp, relay::Secret::random()?)?;
+        let listener = tokio::net::TcpListener::from_std(tcp)?;
+        let encrypted = tls.is_some();
+        let (relay, relaying) = relay::start(udp, secret)?;
+        let door = Door::new(listener, tls, relay.clone());
         let house = Arc::new(House::new(config, relay));
-        Ok(Self { listener, address, house, relaying })
+        Ok(Self { door, address, encrypted, house, relaying })
     }
 
     /// The address that was taken, with the port if it was left to the system.
@@ -108,10 +110,11 @@ impl Server {
     /// Where a browser on this machine finds the page. `localhost` for a wildcard address: browsers give the microphone
     /// to secure contexts only, and without TLS that is `localhost` or a loopback address.
     pub fn url(&self) -> String {
+        let scheme = if self.encrypted { "https" } else { "http" };
         if self.address.ip().is_unspecified() {
-            format!("http://localhost:{}", self.address.port())
+            format!("{scheme}://localhost:{}", self.address.port())
         } else {
-            format!("http://{}", self.address)
+            format!("{scheme}://{}", self.address)
         }
     }
 
@@ -121,21 +124,22 @@ impl Server {
     ///
     /// When accepting connections fails for good.
     pub async fn run(self, shutdown: impl Future<Output = ()> + Send + 'static) -> anyhow::Result<()> {
-        let Self { listener, house, relaying, .. } = self;
+        let Self { door, house, relaying, .. } = self;
         let relay = house.relay.clone();
         let matching = tokio::spawn({
             let house = Arc::clone(&house);
             async move { house.matchmaker.run().await }
         });
         let closing = house.closing.clone();
-        let serving = axum::serve(listener, web::router(house)).with_graceful_shutdown({
-            let closing = closing.clone();
-            async move {
-                shutdown.await;
-                info!("closing");
-                closing.send_replace(true);
-            }
-        });
+        let serving = axum::serve(door, web::router(house).into_make_service_with_connect_info::<Arrival>())
+            .with_graceful_shutdown({
+                let closing = closing.clone();
+                async move {
+                    shutdown.await;
+                    info!("closing");
+                    closing.send_replace(true);
+                }
+            });
         let overdue = {
             let mut closing = closing.subscribe();
             async move {

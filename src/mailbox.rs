@@ -8,6 +8,9 @@ use crate::protocol::{CallId, Description, EndReason, Port, Pwd, Side, Ufrag};
 /// stopped reading.
 pub const CAPACITY: usize = 64;
 
+/// How much of it is kept free for what a visitor must not miss: a match, and that the partner is gone.
+const RESERVED: usize = 8;
+
 /// Names one visitor for as long as its task lives, never longer and never outside the process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct VisitorId(pub u64);
@@ -85,10 +88,12 @@ pub fn mailbox() -> (Mailbox, Inbox) {
 }
 
 impl Mailbox {
-    /// Puts a mail in, without waiting. False when nobody will read it: the visitor is gone, or has not read
-    /// for so long that the box is full, which is treated as gone. Its own deadlines then end its task.
+    /// Puts a mail in, without waiting. False when nobody will read it: the visitor is gone, or has not read for so long
+    /// that there is no room, and its socket's write deadline is about to end it. What the partner says of the call then
+    /// is lost with the call; there is still room for its end.
     pub fn send(&self, mail: Mail) -> bool {
-        self.0.try_send(mail).is_ok()
+        let must_arrive = matches!(mail, Mail::Matched(_) | Mail::Gone { .. });
+        (must_arrive || self.0.capacity() > RESERVED) && self.0.try_send(mail).is_ok()
     }
 }
 
@@ -107,5 +112,22 @@ impl Inbox {
     pub fn close(&mut self) -> Vec<Mail> {
         self.0.close();
         std::iter::from_fn(|| self.try_next()).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_box_still_takes_the_end_of_a_call() {
+        let (mailbox, mut inbox) = mailbox();
+        let call = CallId::nil();
+        let port = Port::new(50_000_u16).expect("a port");
+        let sent = (0..CAPACITY).take_while(|_| mailbox.send(Mail::Candidate { call, port: port.clone() })).count();
+        assert_eq!(sent, CAPACITY - RESERVED);
+        assert!(mailbox.send(Mail::Gone { call, why: EndReason::Left }));
+        assert!(matches!(inbox.close().last(), Some(Mail::Gone { .. })));
+        assert!(!mailbox.send(Mail::Gone { call, why: EndReason::Left }));
     }
 }

@@ -13,7 +13,16 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
 fn main() -> ExitCode {
-    let Cli { command, config } = Cli::parse();
+    let Cli { command, config } = match Cli::try_parse() {
+        Ok(cli) => cli,
+        // Help and version are asked for; anything else is one clear line.
+        Err(asked) if !asked.use_stderr() => asked.exit(),
+        Err(error) => {
+            let text = error.to_string();
+            eprintln!("sotto: {}", text.lines().next().unwrap_or_default().trim_start_matches("error: "));
+            return ExitCode::from(2);
+        }
+    };
     start_log(config.log);
     let done = match command {
         Some(Command::Healthcheck) => sotto::healthcheck(config.listen),

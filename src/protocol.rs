@@ -8,7 +8,7 @@
 //!
 //! ```text
 //! > {"type":"hello"}                            the first frame of a socket
-//! < {"type":"welcome","resume":"…"}             a token for coming back to a call when the socket drops
+//! < {"type":"welcome","resume":"…"}             a token for the next socket's hello
 //! > {"type":"join","languages":["en"],"role":"either","avoid_recent":true}
 //! < {"type":"waiting"}
 //! < {"type":"matched","call":"…","side":"a","offerer":true,"relay":{…}}
@@ -52,7 +52,8 @@ pub type CallId = Uuid;
 pub enum ClientMessage {
     /// The first frame of every socket.
     Hello {
-        /// The token of the last `welcome`, to come back to a call whose socket was lost. Single use.
+        /// The token of the last `welcome`. It brings this socket back to a call whose own was lost; after the visitor
+        /// has left, it lets the server keep two who have just talked apart. Single use.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         resume: Option<ResumeToken>,
     },
@@ -63,7 +64,6 @@ pub enum ClientMessage {
         /// Whether one would rather talk or listen. A wish, given up after a while.
         role: Role,
         /// False lets somebody met a moment ago be met again, if they say so as well.
-        #[serde(default = "yes")]
         avoid_recent: bool,
     },
     /// Ends the wait or the call and goes back to idle. Harmless when idle.
@@ -104,7 +104,7 @@ pub enum ClientMessage {
 pub enum ServerMessage {
     /// Answers `hello`.
     Welcome {
-        /// Brings a later socket back to this visitor's call. To be kept in memory only.
+        /// For the `hello` of this visitor's next socket. To be kept in memory only.
         resume: ResumeToken,
         /// The call that the presented token brought this socket back to.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -280,6 +280,10 @@ pub struct Relay {
 pub enum Transport {
     /// `turn:HOST:PORT?transport=udp`
     Udp,
+    /// `turn:HOST:PORT?transport=tcp`
+    Tcp,
+    /// `turns:HOST:PORT?transport=tcp`
+    Tls,
 }
 
 /// A value that is bound to a rule when it is read, so that no other code needs to check it again.
@@ -373,8 +377,18 @@ fn is_hex(value: &str, digits: usize) -> bool {
     value.len() == digits && value.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
 
-fn yes() -> bool {
-    true
+/// Reads one frame, strictly: what is read has to be what [`serde_json`] would write. Its own reading is kinder than
+/// ours may be, and takes arrays for objects, and other spellings of a UUID.
+///
+/// # Errors
+///
+/// Says what is wrong and where, without quoting more of the frame than a name.
+pub fn read<T: Serialize + for<'de> Deserialize<'de>>(text: &str) -> Result<T, serde_json::Error> {
+    let message: T = serde_json::from_str(text)?;
+    if serde_json::to_value(&message)? != serde_json::from_str::<serde_json::Value>(text)? {
+        return Err(serde::de::Error::custom("not spelled as this protocol spells it"));
+    }
+    Ok(message)
 }
 
 /// Why the server closes a socket (RFC 6455 §7.4; 4000 to 4999 are ours).
@@ -382,6 +396,8 @@ fn yes() -> bool {
 pub enum CloseCode {
     /// 1001: the server stops.
     GoingAway,
+    /// 1002: not a WebSocket frame (RFC 6455 §5), or text that is not UTF-8.
+    Broken,
     /// 1003: a binary frame; the protocol has only text.
     Unsupported,
     /// 1009: a frame over [`MAX_MESSAGE_BYTES`].
@@ -392,9 +408,7 @@ pub enum CloseCode {
     TooFast,
     /// 4002: no `hello` in time.
     NoHello,
-    /// 4003: the other end stopped reading, or stopped answering pings.
-    Unresponsive,
-    /// 4004: another socket has taken this visitor over with its resume token.
+    /// 4003: another socket has taken this visitor over with its resume token.
     Replaced,
 }
 
@@ -403,13 +417,65 @@ impl CloseCode {
     pub fn code(self) -> u16 {
         match self {
             Self::GoingAway => 1001,
+            Self::Broken => 1002,
             Self::Unsupported => 1003,
             Self::TooBig => 1009,
             Self::BadMessages => 4000,
             Self::TooFast => 4001,
             Self::NoHello => 4002,
-            Self::Unresponsive => 4003,
-            Self::Replaced => 4004,
+            Self::Replaced => 4003,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::*;
+
+    fn rows(text: &str) -> Vec<Value> {
+        serde_json::from_str(text).expect("a fixture")
+    }
+
+    /// Every golden frame is read, and written again as it was.
+    fn holds<T: Serialize + for<'de> Deserialize<'de>>(text: &str) {
+        for row in rows(text) {
+            let message: T =
+                serde_json::from_value(row["frame"].clone()).unwrap_or_else(|error| panic!("{row}: {error}"));
+            let written = serde_json::to_string(&message).expect("a frame");
+            assert_eq!(serde_json::from_str::<Value>(&written).expect("JSON"), row["frame"], "{}", row["name"]);
+            assert!(written.len() <= MAX_MESSAGE_BYTES / 16, "there is room to grow");
+        }
+    }
+
+    #[test]
+    fn the_golden_frames_hold() {
+        holds::<ClientMessage>(include_str!("../tests/fixtures/protocol/client.json"));
+        holds::<ServerMessage>(include_str!("../tests/fixtures/protocol/server.json"));
+    }
+
+    #[test]
+    fn what_is_not_of_the_protocol_is_refused() {
+        for row in rows(include_str!("../tests/fixtures/protocol/refused.json")) {
+            let text = row["text"].as_str().expect("a text");
+            assert!(read::<ClientMessage>(text).is_err(), "{}", row["name"]);
+        }
+        // Neither end takes the other's frames, but for those that are the same both ways.
+        for row in rows(include_str!("../tests/fixtures/protocol/server.json")) {
+            let both = ["describe", "candidate", "restart"].map(Value::from).contains(&row["frame"]["type"]);
+            assert_eq!(serde_json::from_value::<ClientMessage>(row["frame"].clone()).is_ok(), both, "{row}");
+        }
+    }
+
+    #[test]
+    fn nothing_that_marks_a_visitor_is_printed() {
+        for row in rows(include_str!("../tests/fixtures/protocol/client.json")) {
+            let message: ClientMessage = serde_json::from_value(row["frame"].clone()).expect("a frame");
+            let printed = format!("{message:?}");
+            for secret in ["abcd", "wxyz", "abcdefghij", "000102", "49152", "\"en\"", "001122"] {
+                assert!(!printed.contains(secret), "{printed}");
+            }
         }
     }
 }

@@ -10,8 +10,9 @@
 //! - Strangers get little: stateless nonces (`nonce`), a budget of answers (`budget`), no state.
 //! - Callers get what voice needs (`bucket`, and the limits in `allocation` and `table`); `counts` has what was more.
 //!
-//! `server` is the rules, a state machine without I/O; `udp` is the thread that pumps datagrams through it, by the
-//! `batch` and at a `pace` of its own, in a `lane` that remembers each `route` a payload has gone.
+//! `server` is the rules, a state machine without I/O. `udp` is the thread that pumps datagrams through it, by the
+//! `batch` and at a `pace` of its own; `tcp` the task that each connection has for itself. Either has a `lane` that
+//! remembers each `route` a payload has gone; a packet goes from one kind of client to the other through `streams`.
 //! `message` and `data` are the two halves of the wire: what the relay answers, and what it passes on.
 
 mod allocation;
@@ -22,16 +23,20 @@ mod counts;
 mod credentials;
 mod data;
 mod five_tuple;
+mod framing;
 mod lane;
 mod message;
 mod nonce;
+mod outbox;
 mod pace;
 mod packet;
 mod random;
 mod route;
 mod server;
 mod socket;
+mod streams;
 mod table;
+mod tcp;
 mod udp;
 
 #[cfg(test)]
@@ -47,10 +52,12 @@ use std::{
     thread::{self, JoinHandle},
 };
 
+use self::streams::Streams;
 pub use self::{
     counts::{Count, Counts},
     credentials::{Credentials, REALM, Secret, VALIDITY},
     five_tuple::FiveTuple,
+    framing::{Decoder, Malformed},
     packet::{MAX_DATAGRAM, Packet},
     server::{Action, Server},
 };
@@ -75,6 +82,7 @@ pub fn start(socket: UdpSocket, secret: Secret) -> io::Result<(Handle, JoinHandl
         server: Mutex::new(server),
         secret,
         stopped: AtomicBool::new(false),
+        streams: Streams::default(),
         address: bound,
         waker: socket.try_clone()?,
     }));
@@ -95,6 +103,8 @@ struct Shared {
     counts: Arc<Counts>,
     secret: Secret,
     stopped: AtomicBool,
+    /// The clients that came by TCP.
+    streams: Streams,
     address: SocketAddr,
     waker: UdpSocket,
 }
@@ -116,15 +126,21 @@ impl Handle {
         &self.0.counts
     }
 
-    /// Stops relaying; the thread ends at once, or when it next looks around (a few seconds) where even
+    /// Stops relaying and closes every TCP connection; the thread ends at once, or when it next looks around (a few
+    /// seconds) where even
     /// loopback does not get through.
     pub fn stop(&self) {
         self.0.stopped.store(true, Ordering::Release);
+        self.0.streams.close();
         udp::wake(&self.0.waker, self.0.address);
     }
 
     fn is_stopped(&self) -> bool {
         self.0.stopped.load(Ordering::Acquire)
+    }
+
+    fn streams(&self) -> &Streams {
+        &self.0.streams
     }
 
     /// A panic in the relay's thread is a bug, but none of those who end calls: they go on.

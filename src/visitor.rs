@@ -22,12 +22,16 @@ pub const DESCRIBE_WITHIN: Duration = Duration::from_secs(25);
 /// When a call counts as begun although nobody said `connected`: later than any page still tries to connect (15 s).
 pub const BEGUN_AFTER: Duration = Duration::from_secs(20);
 
-/// How long a visitor in a call may be without a socket before the call is lost: as long as a page waits for the
-/// line to come back.
-pub const AWAY_FOR: Duration = Duration::from_secs(30);
+/// How long a visitor in a call may be without a socket before the call is lost. The voices do not need the socket, and
+/// a page whose line is really gone says so itself within a minute; this is for two pages that are both gone.
+pub const AWAY_FOR: Duration = Duration::from_secs(10 * 60);
 
-/// How many candidates one side may send per call and ICE generation. Browsers make two to four.
-pub const MAX_CANDIDATES: u8 = 16;
+/// How long the end of a call is kept for a page that is away.
+pub const TOLD_WITHIN: Duration = Duration::from_secs(60);
+
+/// How many candidates one side may send per call and ICE generation. Browsers make three to twelve: one for each
+/// transport and network interface.
+pub const MAX_CANDIDATES: u8 = 32;
 
 /// How many ICE restarts one side may send per call: one every minute of a long evening, and a flapping line.
 pub const MAX_RESTARTS: u16 = 500;
@@ -190,7 +194,8 @@ impl Visitor {
     }
 
     fn back_by(&self) -> Option<Instant> {
-        self.away.map(|away| away + AWAY_FOR)
+        let patience = if matches!(self.phase, Phase::InCall(_)) { AWAY_FOR } else { TOLD_WITHIN };
+        self.away.map(|since| since + patience)
     }
 
     fn frame(
@@ -321,6 +326,7 @@ impl Visitor {
                     let partner = side.matched.partner;
                     let why = if why == EndReason::Vanished { EndReason::Lost } else { why };
                     self.phase = Phase::Idle;
+                    self.away = self.away.map(|_| now.instant);
                     effects.extend([
                         Effect::KeepApart(partner),
                         Effect::Revoke(call),

@@ -1,6 +1,7 @@
 //! The door: HTTP, the page's files, and the WebSocket of each visitor.
 
 mod files;
+mod lobby;
 mod pulse;
 mod socket;
 
@@ -8,18 +9,19 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::ws::WebSocketUpgrade;
-use axum::extract::{Request, State};
+use axum::extract::{ConnectInfo, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use dashmap::DashMap;
 use tokio::sync::watch;
 use tower_http::compression::CompressionLayer;
 
+use self::lobby::Lobby;
 use crate::config::{Config, Origin};
+use crate::door::Arrival;
 use crate::matchmaking::Matchmaker;
-use crate::protocol::{MAX_MESSAGE_BYTES, ResumeToken};
+use crate::protocol::MAX_MESSAGE_BYTES;
 use crate::relay;
 
 /// tungstenite's read buffer. Its default of 128 KiB would be the largest cost of a waiting visitor; frames
@@ -28,6 +30,9 @@ const READ_BUFFER_BYTES: usize = 4 * 1024;
 
 /// What may lie unwritten on one socket before sending fails. A mailbox full of the largest frames is under this.
 const MAX_WRITE_BUFFER_BYTES: usize = 64 * 1024;
+
+/// Where it is asked whether the server is well.
+const HEALTH: &str = "/healthz";
 
 /// What every socket's task shares.
 pub struct House {
@@ -38,8 +43,7 @@ pub struct House {
     /// Turns true when the server stops.
     pub closing: watch::Sender<bool>,
     config: Config,
-    /// Where a socket with this token can be handed to the visitor it belongs to.
-    doors: DashMap<ResumeToken, socket::Door>,
+    lobby: Lobby,
 }
 
 impl House {
@@ -50,7 +54,7 @@ impl House {
             relay,
             closing: watch::Sender::new(false),
             config,
-            doors: DashMap::new(),
+            lobby: Lobby::default(),
         }
     }
 }
@@ -58,10 +62,11 @@ impl House {
 /// Everything that HTTP serves.
 pub fn router(house: Arc<House>) -> Router {
     Router::new()
-        .route("/healthz", get(async || "well\n"))
+        .route(HEALTH, get(async || "well\n"))
         .fallback(files::serve)
         .layer(CompressionLayer::new())
         .route("/ws", get(upgrade))
+        .layer(middleware::from_fn_with_state(Arc::clone(&house), encrypt))
         .layer(middleware::from_fn(secure))
         .with_state(house)
 }
@@ -91,7 +96,9 @@ fn admits(config: &Config, headers: &HeaderMap) -> bool {
         (true, None) => config.allow_native,
         (true, Some(Ok(text))) => text.parse().is_ok_and(|origin: Origin| {
             if config.origins.is_empty() {
-                matches!(one(header::HOST), (true, Some(Ok(host))) if origin.is_of_host(host))
+                // With TLS no page of ours comes without it.
+                let fits = origin.is_secure() || config.tls_cert.is_none();
+                fits && matches!(one(header::HOST), (true, Some(Ok(host))) if origin.is_of_host(host))
             } else {
                 config.origins.contains(&origin)
             }
@@ -100,9 +107,31 @@ fn admits(config: &Config, headers: &HeaderMap) -> bool {
     }
 }
 
-/// What every answer carries.
+/// Where there is TLS, sends whoever comes without it there. Except for the question whether the server is well,
+/// which is asked from this machine.
+async fn encrypt(State(house): State<Arc<House>>, request: Request, next: Next) -> Response {
+    let arrival = request.extensions().get::<ConnectInfo<Arrival>>();
+    let encrypted = house.config.tls_cert.is_none() || arrival.is_some_and(|ConnectInfo(it)| it.encrypted);
+    if encrypted || request.uri().path() == HEALTH {
+        return next.run(request).await;
+    }
+    let host = request.headers().get(header::HOST).and_then(|host| host.to_str().ok());
+    let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
+    let location = host.and_then(|host| HeaderValue::try_from(format!("https://{host}{path}")).ok());
+    match location {
+        Some(location) => (StatusCode::PERMANENT_REDIRECT, [(header::LOCATION, location)]).into_response(),
+        None => StatusCode::BAD_REQUEST.into_response(),
+    }
+}
+
+/// What every answer carries, and what those carry that a browser shows as a document. The long ones are left out of
+/// the others, since they would weigh more than many a script.
 async fn secure(request: Request, next: Next) -> Response {
-    const HEADERS: [(HeaderName, &str); 7] = [
+    const EVERY: [(HeaderName, &str); 2] = [
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
+    ];
+    const DOCUMENT: [(HeaderName, &str); 5] = [
         (
             header::CONTENT_SECURITY_POLICY,
             "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
@@ -110,17 +139,18 @@ async fn secure(request: Request, next: Next) -> Response {
              frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'",
         ),
         (header::REFERRER_POLICY, "no-referrer"),
-        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (header::X_FRAME_OPTIONS, "DENY"),
         (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
-        (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
         (
             HeaderName::from_static("permissions-policy"),
             "microphone=(self), screen-wake-lock=(self), speaker-selection=(self), camera=(), geolocation=()",
         ),
     ];
     let mut response = next.run(request).await;
-    for (name, value) in HEADERS {
+    let kind = response.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    let subresource = ["text/css", "text/javascript", "application/json"].iter().any(|known| kind.starts_with(known));
+    let document: &[_] = if subresource { &[] } else { &DOCUMENT };
+    for (name, value) in EVERY.iter().chain(document) {
         response.headers_mut().insert(name, HeaderValue::from_static(value));
     }
     response
@@ -155,6 +185,14 @@ mod tests {
         ] {
             assert!(!admits(&config, &headers(refused)), "{refused:?}");
         }
+    }
+
+    #[test]
+    fn where_there_is_tls_our_page_has_it() {
+        let config = Config { tls_cert: Some("certificate.pem".into()), ..Config::default() };
+        let here = ("host", "talk.example.org");
+        assert!(admits(&config, &headers(&[here, ("origin", "https://talk.example.org")])));
+        assert!(!admits(&config, &headers(&[here, ("origin", "http://talk.example.org")])));
     }
 
     #[test]

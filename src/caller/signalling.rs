@@ -18,7 +18,7 @@ use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{Error as SocketError, Message};
 use tokio_tungstenite::{WebSocketStream, client_async_with_config};
 
-use crate::protocol::{ClientMessage, MAX_MESSAGE_BYTES, ResumeToken, ServerMessage};
+use crate::protocol::{self, ClientMessage, MAX_MESSAGE_BYTES, ResumeToken, ServerMessage};
 
 /// How long a TCP connection and the WebSocket handshake may take together. A server that is slower than
 /// this is not one to talk through.
@@ -184,7 +184,7 @@ impl Signalling {
                     if let Some(tap) = &self.tap {
                         tap.keep(RawFrame::Received(text.to_string()));
                     }
-                    return serde_json::from_str(&text).map_err(|_| SignallingError::Protocol);
+                    return protocol::read(&text).map_err(|_| SignallingError::Protocol);
                 }
                 Some(Ok(Message::Close(frame))) => {
                     let code = frame.map(|frame| frame.code.into());

@@ -63,7 +63,7 @@ impl Matchmaker {
             state.address(pairs)
         };
         self.changed.notify_one();
-        self.tell(told, now);
+        Self::tell(told);
     }
 
     /// Takes a ticket out. When its match is already on the way, the visitor refuses it on arrival.
@@ -77,6 +77,11 @@ impl Matchmaker {
     pub fn keep_apart(&self, one: VisitorId, other: VisitorId, now: Instant) {
         self.lock().pool.keep_apart(one, other, now);
         self.changed.notify_one();
+    }
+
+    /// Whether a visitor is being kept apart from somebody.
+    pub fn has_met(&self, visitor: VisitorId) -> bool {
+        self.lock().pool.has_met(visitor)
     }
 
     /// Drops all that is known of a visitor whose task ends.
@@ -111,13 +116,13 @@ impl Matchmaker {
             let pairs = state.pool.advance(now);
             state.address(pairs)
         };
-        self.tell(told, now);
+        Self::tell(told);
     }
 
-    /// Tells both sides of each pair. A side that cannot be told is gone: the other goes back to its place, and
-    /// may be paired at once with somebody else, who is told in turn.
-    fn tell(&self, mut pairs: Vec<(Pair, Mailbox, Mailbox)>, now: Instant) {
-        while let Some((pair, older, newer)) = pairs.pop() {
+    /// Tells both sides of each pair. Whoever was paired with somebody gone is told of the match and of its end: their
+    /// own rules lead back to the old place, or refuse it when they have moved on meanwhile.
+    fn tell(pairs: Vec<(Pair, Mailbox, Mailbox)>) {
+        for (pair, older, newer) in pairs {
             let call = Uuid::new_v4();
             // The newer side is at its screen this very moment, so its offer is made without delay.
             let matched = |side: Side, own: &Ticket, partner: &Ticket, mailbox: &Mailbox| {
@@ -130,13 +135,13 @@ impl Matchmaker {
                     mailbox: mailbox.clone(),
                 })
             };
-            if !newer.send(matched(Side::B, &pair.newer, &pair.older, &older)) {
-                let mut state = self.lock();
-                state.mailboxes.insert(pair.older.id, older);
-                let again = state.pool.join(pair.older, now);
-                pairs.extend(state.address(again));
-            } else if !older.send(matched(Side::A, &pair.older, &pair.newer, &newer)) {
-                newer.send(Mail::Gone { call, why: EndReason::Vanished });
+            let gone = Mail::Gone { call, why: EndReason::Vanished };
+            let newer_is_there = newer.send(matched(Side::B, &pair.newer, &pair.older, &older));
+            let older_is_there = older.send(matched(Side::A, &pair.older, &pair.newer, &newer));
+            if !newer_is_there {
+                older.send(gone);
+            } else if !older_is_there {
+                newer.send(gone);
             }
         }
     }
@@ -186,33 +191,22 @@ mod tests {
     }
 
     #[test]
-    fn whoever_is_paired_with_somebody_gone_keeps_their_place() {
-        let (maker, now) = (Matchmaker::default(), Instant::now());
-        let (first, mut first_in) = mailbox();
-        maker.join(ticket(&maker, Role::Either, now), first, now);
-        // Their task ended after the join was sent and before its ticket was taken out.
-        let (gone, gone_in) = mailbox();
-        drop(gone_in);
-        maker.join(ticket(&maker, Role::Either, now), gone, now);
-        assert_eq!(maker.waiting(), 1);
-        let (third, mut third_in) = mailbox();
-        maker.join(ticket(&maker, Role::Either, now), third, now);
-        assert_eq!((read(&mut first_in).len(), read(&mut third_in).len()), (1, 1));
-    }
-
-    #[test]
-    fn whoever_meets_somebody_gone_who_waited_longer_is_told_to_go_back() {
-        let (maker, now) = (Matchmaker::default(), Instant::now());
-        let (gone, gone_in) = mailbox();
-        maker.join(ticket(&maker, Role::Either, now), gone, now);
-        drop(gone_in);
-        let (second, mut second_in) = mailbox();
-        maker.join(ticket(&maker, Role::Either, now), second, now);
-        let mails = read(&mut second_in);
-        let [Mail::Matched(matched), Mail::Gone { call, why: EndReason::Vanished }] = &mails[..] else {
-            panic!("a match that is taken back: {mails:?}");
-        };
-        assert_eq!(matched.call, *call);
+    fn whoever_is_paired_with_somebody_gone_is_told_to_go_back() {
+        for older_is_gone in [true, false] {
+            let (maker, now) = (Matchmaker::default(), Instant::now());
+            let ((older, mut older_in), (newer, mut newer_in)) = (mailbox(), mailbox());
+            maker.join(ticket(&maker, Role::Either, now), older, now);
+            // Its task ends before its ticket is taken out.
+            drop(if older_is_gone { older_in.close() } else { newer_in.close() });
+            maker.join(ticket(&maker, Role::Either, now), newer, now);
+            let mails = read(if older_is_gone { &mut newer_in } else { &mut older_in });
+            let [Mail::Matched(matched), Mail::Gone { call, why: EndReason::Vanished }] = &mails[..] else {
+                panic!("a match that is taken back: {mails:?}");
+            };
+            assert_eq!(matched.call, *call);
+            let state = maker.lock();
+            assert!(state.pool.is_empty() && state.mailboxes.is_empty(), "nobody is queued on behalf of somebody else");
+        }
     }
 
     #[test]

@@ -122,6 +122,11 @@ impl Pool {
         self.fadings.insert((until, one.min(other), one.max(other)));
     }
 
+    /// Whether a visitor is being kept apart from somebody.
+    pub fn has_met(&self, visitor: VisitorId) -> bool {
+        self.recent.contains_key(&visitor)
+    }
+
     /// Drops all that is known of a visitor who will not come back.
     pub fn forget(&mut self, visitor: VisitorId) {
         if let Some(&ticket) = self.by_visitor.get(&visitor) {

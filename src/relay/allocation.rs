@@ -21,8 +21,7 @@ const PERMISSION_LIFETIME: Duration = Duration::from_secs(300);
 const CHANNEL_LIFETIME: Duration = Duration::from_secs(600);
 
 /// Channels of one allocation at a time. Each is for one allocation of the partner, who may have
-/// [`MAX_PER_SIDE`](super::table::MAX_PER_SIDE) of them; as many again may have been replaced by an ICE
-/// restart and not yet have expired.
+/// [`MAX_PER_SIDE`](super::table::MAX_PER_SIDE) of them, those that an ICE restart has replaced among them.
 pub(super) const MAX_CHANNELS: usize = 32;
 
 /// The numbers that may be bound (RFC 8656 §12).

@@ -19,7 +19,7 @@ pub(super) const OVERHEAD: u64 = 28;
 
 const NANOSECONDS: u64 = 1_000_000_000;
 
-/// A token bucket in one number, filled by the clock. One thread takes from it at a time, because a 5-tuple always
+/// A token bucket in one number, filled by the clock. One thread or task takes from it, because a 5-tuple always
 /// comes by the same one; so reading and writing need not be one step.
 pub(super) struct Bucket {
     start: Instant,

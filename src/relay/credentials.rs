@@ -15,9 +15,9 @@ use crate::protocol::{CallId, Side};
 /// The realm of the long-term credential mechanism (RFC 8489 §9.2).
 pub const REALM: &str = "sotto";
 
-/// Seconds for which new credentials may allocate. Pages allocate at once; the rest is for an ICE restart on
-/// a slow network. An allocation that exists is refreshed with credentials of any age, so that a call may be
-/// long while what leaks out of it is soon worth nothing.
+/// Seconds for which new credentials may make the first allocation of their side. Pages do so at once. With an
+/// allocation in the call they are good for more of any age, so that a call may be long and change its network (an ICE
+/// restart allocates anew), while what leaks out of it is worth nothing once it is over.
 pub const VALIDITY: u64 = 5 * 60;
 
 /// The HMAC key that credentials are made and checked with.

@@ -24,6 +24,11 @@ impl FiveTuple {
         Self { transport, client: plain(client), server: plain(server) }
     }
 
+    /// How the client came.
+    pub fn transport(&self) -> Transport {
+        self.transport
+    }
+
     /// Where the client is.
     pub fn client(&self) -> SocketAddr {
         self.client
@@ -39,6 +44,9 @@ impl FiveTuple {
         let mut bytes = [0; 37];
         bytes[0] = match self.transport {
             Transport::Udp => 17,
+            Transport::Tcp => 6,
+            // TCP as well; the highest bit tells it apart.
+            Transport::Tls => 0x80 | 6,
         };
         bytes[1..19].copy_from_slice(&address_bytes(self.client));
         bytes[19..].copy_from_slice(&address_bytes(self.server));

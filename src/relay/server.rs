@@ -6,14 +6,15 @@
 mod control;
 mod forward;
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, sync::Arc, time::Instant};
 
 use stun_types::message::MessageClass;
 
 use super::{
+    allocation::Allocation,
     budget::Budget,
     counts::Counts,
-    credentials::{Secret, VALIDITY},
+    credentials::{Secret, User, VALIDITY},
     data,
     five_tuple::FiveTuple,
     message::{self, unlogged},
@@ -22,7 +23,10 @@ use super::{
     random::Random,
     table::Table,
 };
-use crate::{clock::Now, protocol::CallId};
+use crate::{
+    clock::Now,
+    protocol::{CallId, Side},
+};
 
 /// For how many seconds longer than credentials can be good a revoked call stays so: they may have been
 /// minted on another machine, whose clock need not agree.
@@ -47,6 +51,9 @@ pub struct Server {
     budget: Budget,
     table: Table,
     counts: Arc<Counts>,
+    /// Sides of calls whose connection has ended, and until when they may come back with the credentials they have: as
+    /// long as a vanished UDP client's allocation would have stayed.
+    disconnected: HashMap<(CallId, Side), Instant>,
     /// Calls that are over, and the Unix seconds at which none of their credentials can be good any more.
     /// As many as have ended in the last minutes, at about 50 bytes each.
     revoked: HashMap<CallId, u64>,
@@ -63,6 +70,7 @@ impl Server {
             budget: Budget::new(now.instant),
             table: Table::default(),
             counts: Arc::default(),
+            disconnected: HashMap::new(),
             revoked: HashMap::new(),
         }
     }
@@ -97,10 +105,33 @@ impl Server {
     /// Ends a call: its allocations are gone when this returns, and its credentials make no new ones.
     pub fn revoke(&mut self, now: Now, call: CallId) {
         let removed = self.table.remove_call(call);
+        for side in [Side::A, Side::B] {
+            self.disconnected.remove(&(call, side));
+        }
         let seen = removed.iter().map(|allocation| allocation.user.expiry);
         let minted = now.unix.saturating_add(VALIDITY);
         let last = seen.fold(minted, u64::max);
         (self.revoked).insert(call, last.saturating_add(REVOCATION_MARGIN));
+    }
+
+    /// Whether this client has an allocation.
+    pub fn has_allocation(&mut self, now: Now, client: &FiveTuple) -> bool {
+        self.table.of_client(now.instant, client).is_some()
+    }
+
+    /// Ends the allocation of a client whose connection has ended.
+    pub fn disconnect(&mut self, now: Now, client: &FiveTuple) {
+        if let Some(Allocation { user, expires, .. }) = self.table.remove(client)
+            && now.instant < expires
+        {
+            self.disconnected.insert((user.call, user.side), expires);
+        }
+    }
+
+    /// Whether somebody of this side is in the call, or would be if the connection had not ended.
+    fn is_in_call(&self, now: Now, user: &User) -> bool {
+        self.table.count(now.instant, user.call, user.side) > 0
+            || self.disconnected.get(&(user.call, user.side)).is_some_and(|until| now.instant < *until)
     }
 
     /// Forgets what has expired. Nothing depends on when this is called but memory.
@@ -109,6 +140,7 @@ impl Server {
             self.revoke(now, call);
         }
         self.table.sweep(now.instant);
+        self.disconnected.retain(|_, until| now.instant < *until);
         self.budget.purge(now.instant);
         self.revoked.retain(|_, until| now.unix < *until);
     }

@@ -7,6 +7,7 @@
 
 #[cfg(target_os = "linux")]
 mod many;
+mod one;
 #[cfg(any(test, not(target_os = "linux")))]
 mod single;
 
@@ -14,6 +15,7 @@ use std::net::{IpAddr, SocketAddr};
 
 #[cfg(target_os = "linux")]
 pub(super) use many::{Socket, prepare};
+pub(super) use one::send_one;
 #[cfg(not(target_os = "linux"))]
 pub(super) use single::{Socket, prepare};
 

@@ -8,10 +8,11 @@ use std::{
 use super::{allocation::Allocation, five_tuple::FiveTuple};
 use crate::protocol::{CallId, Side};
 
-/// Allocations of one side of a call at a time. A browser makes up to four, one for each network interface
-/// (Firefox two for each: it gathers RTCP as well); those of a network that was lost stay until they expire, so
-/// this is room for four gatherings within ten minutes.
-pub(super) const MAX_PER_SIDE: usize = 16;
+/// Allocations of one side of a call at a time. A browser makes one for each transport and network interface, up to
+/// twelve (Firefox two for each: it gathers RTCP as well); those of a network that was lost stay until they expire,
+/// over TCP until the connection does. So this is room for two gatherings of the richest kind within ten minutes, and
+/// for many of the usual three to six.
+pub(super) const MAX_PER_SIDE: usize = 32;
 
 /// Allocations of this relay at a time, some 300 bytes each. Far over what one machine can forward for, so
 /// that only a leaked secret would reach it.

@@ -16,7 +16,7 @@ use super::{
     pace::{Next, Pace},
     socket::{self, Socket, Wait},
 };
-use crate::clock::Now;
+use crate::{clock::Now, protocol::Transport};
 
 /// How often what has expired is forgotten. Nothing but memory depends on it, so it is rare enough not to
 /// wake an idle machine for nothing.
@@ -88,6 +88,10 @@ pub(super) fn run(socket: UdpSocket, bound: SocketAddr, relay: &Handle) {
         for datagram in &mut *batch {
             if let Some(from) = datagram.path {
                 datagram.path = match lane.handle(now, &from, &mut datagram.packet, || relay.server()) {
+                    Action::Forward(to) if to.transport() != Transport::Udp => {
+                        relay.streams().push(&to, datagram.packet.bytes());
+                        None
+                    }
                     Action::Nothing => None,
                     Action::Reply => Some(from),
                     Action::Forward(to) => Some(to),

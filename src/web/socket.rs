@@ -6,15 +6,16 @@ use std::time::{Duration, Instant};
 
 use axum::extract::ws::{CloseFrame, Message, WebSocket};
 use tokio::sync::{mpsc, watch};
-use tokio_tungstenite::tungstenite;
+use tokio_tungstenite::tungstenite::{self, error::ProtocolError};
 use tracing::debug;
 
 use super::House;
+use super::lobby::{Door, Owner};
 use super::pulse::{Beat, Pulse};
 use crate::clock::Now;
 use crate::mailbox::{Inbox, Mail, Mailbox, VisitorId, mailbox};
 use crate::matchmaking::Ticket;
-use crate::protocol::{ClientMessage, CloseCode, ProblemCode, Relay, ResumeToken, ServerMessage, Transport};
+use crate::protocol::{self, ClientMessage, CloseCode, ProblemCode, Relay, ResumeToken, ServerMessage};
 use crate::visitor::{Effect, Input, Visitor, Wait};
 
 /// How long one frame may take to be written. Whoever reads slower than that has stopped reading.
@@ -28,9 +29,6 @@ const MAX_UNSENT: usize = 64;
 
 /// The most characters of a parse error that go back: enough to say which field, never the whole frame.
 const MAX_PROBLEM_CHARS: usize = 160;
-
-/// Takes a socket over for the visitor it belongs to.
-pub type Door = mpsc::Sender<Box<WebSocket>>;
 
 /// Serves one socket until its visitor is gone, or until it is handed to a visitor who came back.
 pub async fn serve(socket: WebSocket, house: Arc<House>) {
@@ -81,7 +79,7 @@ impl Line {
                     let credentials = house.relay.mint(call, side, now.unix);
                     let relay = Relay {
                         host: house.config.relay_host.as_ref().map(|host| host.as_str().to_owned()),
-                        transports: vec![Transport::Udp],
+                        transports: house.config.transports(),
                         username: credentials.username,
                         credential: credentials.credential,
                     };
@@ -109,9 +107,9 @@ impl Line {
         getrandom::fill(&mut bytes).ok()?;
         let token = ResumeToken::new(bytes.iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}")))?;
         if let Some(old) = self.token.replace(token.clone()) {
-            self.house.doors.remove(&old);
+            self.house.lobby.take(&old);
         }
-        self.house.doors.insert(token.clone(), self.door.clone());
+        self.house.lobby.put(token.clone(), self.door.clone());
         Some(token)
     }
 }
@@ -124,10 +122,15 @@ impl Drop for Line {
         for mail in unread {
             self.apply(Input::Mail(mail));
         }
-        if let Some(token) = &self.token {
-            self.house.doors.remove(token);
+        let House { lobby, matchmaker, .. } = &*self.house;
+        match self.token.take() {
+            // Whoever has just talked stays somebody for a while, so as not to meet the same one again on the next socket.
+            Some(token) if matchmaker.has_met(self.id) => lobby.leave(token, self.id, Instant::now()),
+            token => {
+                token.map(|token| lobby.take(&token));
+                matchmaker.forget(self.id);
+            }
         }
-        self.house.matchmaker.forget(self.id);
     }
 }
 
@@ -207,17 +210,24 @@ impl Pump {
                 }
                 return self.away();
             }
-            Some(Err(error)) if is_too_big(&error) => return self.close(CloseCode::TooBig).await,
-            Some(Err(_)) | None => return self.away(),
+            Some(Err(error)) => match breach(&error) {
+                Some(code) => return self.close(code).await,
+                None => return self.away(),
+            },
+            None => return self.away(),
         };
         if !self.pulse.frame(now) {
             return self.close(CloseCode::TooFast).await;
         }
-        match serde_json::from_str(&text) {
+        match protocol::read(&text) {
             Ok(ClientMessage::Hello { resume: Some(token) }) if self.line.token.is_none() => {
-                match self.line.house.doors.remove(&token) {
-                    Some((_, door)) => self.hand_over(door).await,
-                    // The server was restarted, or the call was given up: a visitor like any other.
+                match self.line.house.lobby.take(&token) {
+                    Some(Owner::Here(door)) => self.hand_over(door).await,
+                    Some(Owner::Gone(visitor)) => {
+                        self.line.id = visitor;
+                        self.put(Input::Frame(ClientMessage::Hello { resume: None })).await
+                    }
+                    // The server was restarted, or it is long ago: a visitor like any other.
                     None => self.put(Input::Frame(ClientMessage::Hello { resume: None })).await,
                 }
             }
@@ -359,8 +369,13 @@ async fn until(deadline: Option<Instant>) {
     }
 }
 
-/// Whether receiving failed because the message was over the limit.
-fn is_too_big(error: &axum::Error) -> bool {
-    let inner = std::error::Error::source(error).and_then(|inner| inner.downcast_ref());
-    matches!(inner, Some(tungstenite::Error::Capacity(_)))
+/// What the other end did wrong, when receiving failed because of that and not because the line is lost.
+fn breach(error: &axum::Error) -> Option<CloseCode> {
+    match std::error::Error::source(error).and_then(|inner| inner.downcast_ref())? {
+        tungstenite::Error::Capacity(_) => Some(CloseCode::TooBig),
+        // A line that ends without a closing handshake counts as an error of the protocol, but is one of the line.
+        tungstenite::Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) => None,
+        tungstenite::Error::Protocol(_) | tungstenite::Error::Utf8(_) => Some(CloseCode::Broken),
+        _ => None,
+    }
 }

@@ -13,7 +13,7 @@ import { candidate, compose, extract, iceServer, relayedPort } from './descripti
 const BYE = 'bye';
 
 /** More candidates than a browser makes. */
-const MAX_EARLY = 16;
+const MAX_EARLY = 32;
 
 /** For the farewell to get out of the door before it closes. */
 const BYE_MS = 200;

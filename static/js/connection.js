@@ -50,12 +50,11 @@ export class Connection {
     if (!this.#socket) this.#attempt();
   }
 
-  /** Closes the socket for good and forgets the visitor. */
+  /** Closes the socket for good. The token stays: it keeps two who have just talked apart the next time, too. */
   close() {
     this.#stopTimer();
     this.#drop();
     this.#failures = 0;
-    this.#resume = undefined;
     this.#kept = [];
   }
 
@@ -95,7 +94,7 @@ export class Connection {
     this.#socket = socket;
     this.#timer = this.#surroundings.setTimer(() => this.#lost(), WELCOME_WITHIN_MS);
     socket.onopen = () => {
-      const resume = this.#handlers.inCall() ? this.#resume : undefined;
+      const resume = this.#resume;
       socket.send(write(resume === undefined ? { type: 'hello' } : { type: 'hello', resume }));
     };
     socket.onmessage = ({ data }) => {

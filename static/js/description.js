@@ -120,6 +120,13 @@ export function candidate(port, ufrag, index) {
   };
 }
 
+/** The ways there (RFC 7065). @type {Record<import('./types.js').Transport, (authority: string) => string>} */
+const URLS = {
+  udp: (authority) => `turn:${authority}?transport=udp`,
+  tcp: (authority) => `turn:${authority}?transport=tcp`,
+  tls: (authority) => `turns:${authority}?transport=tcp`,
+};
+
 /**
  * Where the relay listens.
  * @param {import('./types.js').Relay} relay
@@ -130,5 +137,5 @@ export function iceServer({ host, transports, username, credential }, { protocol
   const pagePort = port || (protocol === 'https:' ? '443' : '80');
   const place = host ?? hostname;
   const authority = /(^[^:]+|\]):[0-9]+$/.test(place) ? place : `${place}:${pagePort}`;
-  return { urls: transports.map((transport) => `turn:${authority}?transport=${transport}`), username, credential };
+  return { urls: transports.map((transport) => URLS[transport](authority)), username, credential };
 }

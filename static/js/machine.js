@@ -55,7 +55,7 @@ const MAX_HELD = 64;
 /** @type {State} */
 export const INITIAL = {
   name: 'landing',
-  wishes: { languages: ['en'], role: 'either' },
+  wishes: { languages: ['en'], role: 'either', avoid_recent: true },
   up: false,
   hidden: false,
   long: false,
@@ -126,7 +126,7 @@ const wait = (state, effects = [], queued = false) =>
     startTimer('quiet', MS.quiet));
 
 /** @param {State} state */
-const join = (state) => send({ type: 'join', ...state.wishes, avoid_recent: true });
+const join = (state) => send({ type: 'join', ...state.wishes });
 
 /**
  * Back to the first page, with microphone and socket closed.
@@ -408,7 +408,12 @@ function receive(state, frame) {
   // What names a call that is over is about nobody.
   if ('call' in frame && frame.type !== 'matched' && frame.type !== 'welcome' && frame.call !== state.match?.call) return stay(state);
   const handle = /** @type {((state: State, frame: ServerFrame) => Step) | undefined} */ (FRAMES[state.name][frame.type]);
-  if (handle) return handle(state, frame);
+  const step = handle?.(state, frame);
+  // The server holds a call that is over here: its end, or its match, was lost with the old socket.
+  if (frame.type === 'welcome' && frame.call && frame.call !== state.match?.call) {
+    return step ? { ...step, effects: [LEAVE, ...step.effects] } : stay(state, {}, LEAVE);
+  }
+  if (step) return step;
   // A match that nobody here waits for: say so, and the other is not kept waiting.
   return frame.type === 'matched' ? stay(state, {}, LEAVE) : stay(state);
 }

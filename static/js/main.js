@@ -55,7 +55,6 @@ const connection = new Connection(
   {
     onFrame: (frame) => dispatch({ type: 'frame', frame }),
     onDown: () => dispatch({ type: 'down' }),
-    inCall: () => state.match !== null,
   },
 );
 

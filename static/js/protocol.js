@@ -61,7 +61,7 @@ const description = object({
 });
 const relay = object({
   'host?': text(/^([A-Za-z0-9.-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(:[0-9]{1,5})?$/),
-  transports: distinct(1, 1, oneOf('udp')),
+  transports: distinct(1, 3, oneOf('udp', 'tcp', 'tls')),
   username: text(/^[0-9]{1,20}:[0-9a-f-]{36}:[ab]$/),
   credential: text(/^[A-Za-z0-9+/]{1,128}={0,2}$/),
 });

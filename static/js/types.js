@@ -11,7 +11,7 @@
  * @typedef {'actpass' | 'active' | 'passive'} Setup
  * @typedef {{ ufrag: string, pwd: string, fingerprint: string, setup: Setup, payload_type: number }} Description
  * @typedef {{ host?: string, transports: Transport[], username: string, credential: string }} Relay
- * @typedef {'udp'} Transport
+ * @typedef {'udp' | 'tcp' | 'tls'} Transport
  * @typedef {{ type: 'matched', call: string, side: 'a' | 'b', offerer: boolean, relay: Relay }} Matched
  *
  * @typedef {{ type: 'hello', resume?: string }
@@ -41,7 +41,7 @@
  *   | 'rejoining' | 'ended' | 'resting' | 'offline'} Name
  * @typedef {'dismissed' | 'site' | 'system' | 'none' | 'busy' | 'ignored' | 'unsupported'} MicProblem
  * @typedef {'self' | 'left' | 'lost' | 'missed'} Ending
- * @typedef {{ languages: string[], role: Role }} Wishes
+ * @typedef {{ languages: string[], role: Role, avoid_recent: boolean }} Wishes
  * @typedef {'prompt' | 'quiet' | 'unreachable' | 'offer' | 'connecting' | 'weak' | 'rejoining' | 'restart'} Timer
  */
 
@@ -118,7 +118,6 @@
  * @typedef {object} ConnectionHandlers
  * @property {(frame: ServerFrame) => void} onFrame every frame, `welcome` included
  * @property {() => void} onDown the socket is gone, or could not be opened; another attempt is under way
- * @property {() => boolean} inCall whether there is a call to come back to
  */
 
 /**

@@ -24,6 +24,8 @@ export class View {
   #changePreferences;
   /** @type {State | null} */
   #drawn = null;
+  /** Whether the state has changed behind the open dialog. */
+  #arrived = false;
   #country;
 
   /**
@@ -65,7 +67,8 @@ export class View {
   get wishes() {
     const languages = this.#boxes.filter(({ checked }) => checked).map(({ value }) => value);
     const role = /** @type {HTMLInputElement | null} */ (this.#document.querySelector('[name="role"]:checked'));
-    return { languages, role: /** @type {Wishes['role']} */ (role?.value ?? 'either') };
+    const same = /** @type {HTMLInputElement | null} */ (this.#document.querySelector('[data-part="same"]'));
+    return { languages, role: /** @type {Wishes['role']} */ (role?.value ?? 'either'), avoid_recent: !same?.checked };
   }
 
   /** @param {State} state */
@@ -139,12 +142,11 @@ export class View {
 
   /** A new state: what was said is over, and the focus goes to its heading. */
   #arrive() {
-    this.#status.textContent = '';
     const heading = this.#all('main h1').find((element) => element.offsetParent !== null);
-    if (!heading) return;
     // A dialog keeps the focus; its reader hears the news from inside it.
-    if (this.#help.open) this.#status.textContent = heading.textContent;
-    else heading.focus();
+    this.#status.textContent = this.#help.open && heading ? heading.textContent : '';
+    this.#arrived = this.#help.open;
+    if (!this.#help.open) heading?.focus();
   }
 
   #openHelp() {
@@ -160,6 +162,7 @@ export class View {
     });
     this.#help.addEventListener('close', () => {
       this.#document.body.append(this.#status);
+      if (this.#arrived) this.#arrive();
     });
 
     const select = /** @type {HTMLSelectElement} */ (this.#one('[data-part="country"]'));

@@ -34,6 +34,8 @@ export const english = {
   'wishes.talk': 'talk',
   'wishes.listen': 'listen',
   'wishes.either': 'either is fine',
+  'wishes.again': 'Meeting again',
+  'wishes.same': 'The same person again is fine, if they say so too',
   'keys': 'Keys',
   'keys.mute': 'M mutes and unmutes',
   'keys.vanish': 'Shift three times leaves at once',

@@ -24,9 +24,11 @@ pub async fn turn() -> MutexGuard<'static, ()> {
 }
 
 /// What Chromium is started with: as root, without a network of its own, without a microphone to ask for.
-const CHROMIUM_FLAGS: [&str; 15] = [
+const CHROMIUM_FLAGS: [&str; 16] = [
     "--headless",
     "--no-sandbox",
+    // A container's is 64 MB.
+    "--disable-dev-shm-usage",
     "--disable-gpu",
     "--disable-quic",
     "--no-first-run",
@@ -177,6 +179,7 @@ impl Browser {
         let profile = Scratch::new();
         let mut capabilities = DesiredCapabilities::firefox();
         capabilities.set_headless().expect("a flag");
+        capabilities.accept_insecure_certs(true).expect("a capability");
         let mut preferences = thirtyfour::common::capabilities::firefox::FirefoxPreferences::new();
         for name in
             ["media.navigator.streams.fake", "media.navigator.permission.disabled", "media.peerconnection.ice.loopback"]
@@ -194,6 +197,10 @@ impl Browser {
     pub async fn open(&self, url: &str) -> &Self {
         self.driver.goto(url).await.expect("the page");
         self.until("landing").await;
+        if !self.chromium {
+            // Its driver cannot be earlier than the page's scripts; they open the socket at the press.
+            self.run(SPY, vec![]).await;
+        }
         self
     }
 
@@ -249,7 +256,7 @@ impl Browser {
 
     /// Everything that passed its WebSocket so far, each frame checked.
     pub async fn frames(&self) -> Vec<String> {
-        let frames = self.run("return window.frames_seen", vec![]).await;
+        let frames = self.run("return window.frames_seen ?? []", vec![]).await;
         let frames: Vec<String> = serde_json::from_value(frames).expect("frames");
         frames.iter().for_each(|frame| check_frame(frame));
         frames
@@ -284,11 +291,9 @@ impl Browser {
         self.driver.screenshot(&folder.join(format!("{name}.png"))).await.expect("a picture");
     }
 
-    /// Ends it in good order. In Chromium everything that passed its socket is checked first.
+    /// Ends it in good order, after a look at everything that passed its socket.
     pub async fn quit(self) {
-        if self.chromium {
-            self.frames().await;
-        }
+        self.frames().await;
         let _ = self.driver.clone().quit().await;
     }
 
@@ -300,6 +305,8 @@ impl Browser {
 
 impl Drop for Browser {
     fn drop(&mut self) {
+        // The last clone would ask a driver that is dead for a minute to end the session.
+        std::mem::forget(self.driver.clone());
         if let Some(group) = self.child.id() {
             let _ = std::process::Command::new("kill").args(["-KILL", "--", &format!("-{group}")]).status();
         }

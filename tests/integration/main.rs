@@ -4,9 +4,15 @@
 mod browser;
 mod caller;
 mod mixed;
+mod network;
 mod page;
 mod relay;
 mod server;
+mod shim;
+mod shipped;
 mod signalling;
+mod start;
+mod states;
+mod tls;
 mod voice;
 mod wire;

@@ -125,6 +125,11 @@ async fn two_firefoxes() {
         assert!(browser.wait(UNTIL_PLAYING, vec![]).await.is_some(), "nothing is played");
         assert_eq!(browser.run("return document.querySelector('audio').muted", vec![]).await, json!(false));
     }
+    for browser in [&first, &second] {
+        let frames = browser.frames().await;
+        let described = frames.iter().filter(|frame| frame.contains("\"describe\"")).count();
+        assert_eq!(described, 2, "each sees its own description and the other's: {frames:?}");
+    }
     first.press("end").await;
     second.until("ended").await;
     first.quit().await;

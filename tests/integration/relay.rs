@@ -1,6 +1,11 @@
-//! The relay over real UDP sockets, by a client that shares no code with it but the STUN crate.
+//! The relay over real sockets, by a client that shares no code with it but the STUN crate.
 
 mod client;
+mod found;
+mod independent;
+#[path = "../fuzz/relay.rs"]
+mod rules;
+mod streams;
 
 use std::{
     io::ErrorKind,

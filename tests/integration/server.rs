@@ -12,15 +12,16 @@ use tokio::time::timeout;
 use crate::wire::addresses_in;
 
 /// The one line that names an address: the operator's own.
-const LISTENING: &str = "listening on http://";
+const LISTENING: &str = "listening on http";
 
 /// How long anything that should happen may take. Failing is slow, passing is not.
 pub const DEADLINE: Duration = Duration::from_secs(20);
 
-/// A running server, killed when dropped. Every test that ends it with [`TestServer::stop`] also has all its output
-/// searched for addresses.
+/// A running server, killed when dropped. Its output is searched for addresses however it ends.
 pub struct TestServer {
     child: Child,
+    /// Its address as a browser writes it, with `http` or `https` before it.
+    origin: String,
     /// The port it got.
     pub port: u16,
     /// Everything it has said so far.
@@ -36,9 +37,13 @@ impl TestServer {
 
     /// Starts it with these arguments.
     pub async fn start_with(arguments: &[&str]) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_sotto"))
-            .args(arguments)
-            .env("SOTTO_LISTEN", "127.0.0.1:0")
+        Self::start_as(Command::new(env!("CARGO_BIN_EXE_sotto")).args(arguments).env("SOTTO_LISTEN", "127.0.0.1:0"))
+            .await
+    }
+
+    /// Starts it by a command that ends in it.
+    pub async fn start_as(command: &mut Command) -> Self {
+        let mut child = command
             .env("SOTTO_LOG", "trace")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -51,8 +56,9 @@ impl TestServer {
             tokio::spawn(read(child.stdout.take().expect("a pipe"), output.clone())),
             tokio::spawn(read(child.stderr.take().expect("a pipe"), output.clone())),
         ];
-        let mut server = Self { child, port: 0, output, readers };
+        let mut server = Self { child, origin: String::new(), port: 0, output, readers };
         let line = server.said(LISTENING).await;
+        server.origin = line.trim_start_matches("listening on ").to_owned();
         server.port = line.rsplit_once(':').and_then(|(_, port)| port.parse().ok()).expect("a port in the line");
         server
     }
@@ -67,7 +73,7 @@ impl TestServer {
 
     /// Where a browser finds the page.
     pub fn url(&self) -> String {
-        format!("http://127.0.0.1:{}/", self.port)
+        format!("{}/", self.origin)
     }
 
     /// Where a native caller finds the socket.
@@ -89,12 +95,25 @@ impl TestServer {
         for reader in self.readers.drain(..) {
             timeout(DEADLINE, reader).await.expect("the pipes end").expect("a reader");
         }
-        let text = self.output.borrow().clone();
+        self.check_output();
+        self.output.borrow().clone()
+    }
+
+    /// Fails when it has named an address, or panicked.
+    fn check_output(&self) {
+        let text = self.output.borrow();
         let mut lines = text.lines().filter(|line| !line.starts_with(LISTENING));
         if let Some(line) = lines.find(|line| !addresses_in(line).is_empty() || line.contains("panicked")) {
             panic!("the server said: {line}");
         }
-        text
+    }
+}
+
+impl Drop for TestServer {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            self.check_output();
+        }
     }
 }
 

@@ -341,7 +341,7 @@ async fn a_call_outlives_its_socket() {
     // Back while the server still believes in the old socket: that one is closed.
     let mut socket = Signalling::connect(&server.ws(), None, None).await.expect("a socket");
     socket.send(&ClientMessage::Hello { resume: Some(back.token.clone()) }).await.expect("sent");
-    assert_eq!(back.closed().await, Some(4004));
+    assert_eq!(back.closed().await, Some(4003));
     let mut back = Visitor { socket, token: back.token };
     assert!(matches!(back.next().await, ServerMessage::Welcome { call: Some(same), .. } if same == call));
     back.send(ClientMessage::Leave {}).await;
@@ -361,12 +361,12 @@ async fn what_is_not_of_the_protocol_changes_nothing() {
         let text = row["text"].as_str().expect("a text");
         for visitor in [&mut one, &mut waiting, &mut fresh] {
             // Sixteen of them close a socket, so each visitor sends some.
-            if index % 4 == 0 {
+            if index % 6 == 0 {
                 visitor.raw(Message::text(text)).await;
                 assert_eq!(visitor.problem().await, ProblemCode::BadMessage, "{}", row["name"]);
             }
         }
-        if index % 4 != 0 {
+        if index % 6 != 0 {
             let mut visitor = Visitor::arrive(&server).await;
             visitor.raw(Message::text(text)).await;
             assert_eq!(visitor.problem().await, ProblemCode::BadMessage, "{}", row["name"]);
@@ -449,4 +449,40 @@ async fn everybody_is_told_when_the_server_stops() {
         assert_eq!(visitor.next().await, ServerMessage::Closing { r#in: 0 });
         assert_eq!(visitor.closed().await, Some(1001));
     }
+}
+
+#[tokio::test]
+async fn whoever_has_just_talked_is_known_again_on_the_next_socket() {
+    let server = TestServer::start().await;
+    let (mut one, mut other, call) = talking(&server).await;
+    one.send(ClientMessage::Leave {}).await;
+    assert_eq!(other.next().await, ServerMessage::Ended { call, why: EndReason::Left });
+    let token = one.token.clone();
+    one.socket.close().await;
+    other.join().await;
+    assert_eq!(other.next().await, ServerMessage::Waiting {});
+    let mut socket = Signalling::connect(&server.ws(), None, None).await.expect("a socket");
+    let token = socket.hello(Some(token)).await.expect("a welcome");
+    let mut one = Visitor { socket, token };
+    one.join().await;
+    assert_eq!(one.next().await, ServerMessage::Waiting {});
+    // The one who is not known meets the one who has waited longest.
+    let mut third = Visitor::arrive(&server).await;
+    third.join().await;
+    assert_eq!(third.matched().await.0, other.matched().await.0);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn those_who_do_not_mind_meet_again_at_once() {
+    let server = TestServer::start().await;
+    let (mut one, mut other, call) = talking(&server).await;
+    one.send(ClientMessage::Leave {}).await;
+    assert_eq!(other.next().await, ServerMessage::Ended { call, why: EndReason::Left });
+    for visitor in [&mut one, &mut other] {
+        let languages = Languages::new(vec!["en".to_owned()]).expect("a language");
+        visitor.send(ClientMessage::Join { languages, role: Role::Either, avoid_recent: false }).await;
+    }
+    assert_eq!(one.matched().await.0, other.matched().await.0);
+    server.stop().await;
 }

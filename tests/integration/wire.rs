@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use sotto::protocol::{ClientMessage, ServerMessage};
+use sotto::protocol::{ClientMessage, ServerMessage, read};
 
 /// The addresses in a text, IPv4 and IPv6, with and without a port.
 pub fn addresses_in(text: &str) -> Vec<&str> {
@@ -30,8 +30,7 @@ pub fn check_frame(text: &str) {
     {
         assert!(!text.contains(token), "{token} in {text}");
     }
-    let known =
-        serde_json::from_str::<ClientMessage>(text).is_ok() || serde_json::from_str::<ServerMessage>(text).is_ok();
+    let known = read::<ClientMessage>(text).is_ok() || read::<ServerMessage>(text).is_ok();
     assert!(known, "not a frame of the protocol: {text}");
 }
 

@@ -8,9 +8,8 @@ const CALL = '0b3d7c5e-8a53-4d0b-9a2f-6c1f0e2d4b5a';
 const TOKEN = '00112233445566778899aabbccddeeff';
 
 /** A page whose sockets, timers and chance are in the test's hands. */
-function setUp({ random = 0.5, inCall = false } = {}) {
+function setUp({ random = 0.5 } = {}) {
   const it = {
-    inCall,
     random,
     now: 0,
     sockets: [],
@@ -61,7 +60,6 @@ function setUp({ random = 0.5, inCall = false } = {}) {
   }, {
     onFrame: (frame) => it.frames.push(frame),
     onDown: () => { it.downs += 1; },
-    inCall: () => it.inCall,
   });
   return it;
 }
@@ -148,24 +146,18 @@ test('a new network means a new socket', () => {
   assert.equal(it.downs, 1);
 });
 
-test('comes back to a call with its token, and to nothing else', () => {
-  const it = setUp({ inCall: true });
+test('comes back with the last token', () => {
+  const it = setUp();
   it.connection.open();
   it.welcome();
   it.socket.onclose();
   it.pass(FIRST_WAIT_MS);
   it.socket.onopen();
   assert.deepEqual(it.socket.sent, [{ type: 'hello', resume: TOKEN }]);
-
-  it.inCall = false;
-  it.socket.onclose();
-  it.pass(FIRST_WAIT_MS * 2);
-  it.socket.onopen();
-  assert.deepEqual(it.socket.sent, [{ type: 'hello' }]);
 });
 
 test('keeps the frames of a call until the call is there again', () => {
-  const it = setUp({ inCall: true });
+  const it = setUp();
   it.connection.open();
   it.welcome();
   it.socket.onclose();
@@ -187,8 +179,8 @@ test('keeps the frames of a call until the call is there again', () => {
   assert.deepEqual(it.socket.sent.slice(1), [], 'the server does not know the call any more');
 });
 
-test('closes for good, and forgets', () => {
-  const it = setUp({ inCall: true });
+test('closes for good, and is the same visitor the next time', () => {
+  const it = setUp();
   it.connection.open();
   it.welcome();
   it.connection.close();
@@ -197,7 +189,7 @@ test('closes for good, and forgets', () => {
   assert.deepEqual(it.waits, []);
   it.connection.open();
   it.socket.onopen();
-  assert.deepEqual(it.socket.sent, [{ type: 'hello' }]);
+  assert.deepEqual(it.socket.sent, [{ type: 'hello', resume: TOKEN }]);
 });
 
 test('refuses to send what breaks a rule', () => {

@@ -102,3 +102,12 @@ for (const [page, host, expected] of [
     assert.deepEqual(server, { urls: [expected], username: 'u', credential: 'c' });
   });
 }
+
+test('gives every transport its own URL, in the order of the server', () => {
+  const everywhere = { ...relay, transports: ['udp', 'tcp', 'tls'] };
+  assert.deepEqual(iceServer(everywhere, new URL('https://talk.example.org')).urls, [
+    'turn:talk.example.org:443?transport=udp',
+    'turn:talk.example.org:443?transport=tcp',
+    'turns:talk.example.org:443?transport=tcp',
+  ]);
+});

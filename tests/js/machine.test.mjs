@@ -7,7 +7,7 @@ import { isClientFrame } from '../../static/js/protocol.js';
 
 const CALL = '0b3d7c5e-8a53-4d0b-9a2f-6c1f0e2d4b5a';
 const OTHER = '11111111-2222-4333-8444-555555555555';
-const WISHES = { languages: ['de', 'en'], role: 'listen' };
+const WISHES = { languages: ['de', 'en'], role: 'listen', avoid_recent: true };
 const DESCRIPTION = { ufrag: 'abcd', pwd: 'abcdefghijklmnopqrstuv', fingerprint: '00'.repeat(32), setup: 'actpass', payload_type: 111 };
 
 const frame = (type, fields = {}) => ({ type: 'frame', frame: { type, ...fields } });
@@ -153,7 +153,7 @@ test('the press opens the socket and asks for the microphone at once', () => {
 });
 
 test('joins when both the microphone and the socket are there, whichever comes first', () => {
-  const join = { type: 'join', ...WISHES, avoid_recent: true };
+  const join = { type: 'join', ...WISHES };
   assert.deepEqual(walk(START, welcome(), 'granted').sent, [join]);
   assert.deepEqual(walk(START, welcome()).sent, []);
   assert.deepEqual(walk(START, 'granted').sent, []);
@@ -260,6 +260,17 @@ test('a match that nobody waits for is given back', () => {
   for (const name of ['landing', 'asking', 'ended', 'resting', 'offline']) {
     assert.deepEqual(walk(...WAYS[name], matched(true, OTHER)).sent, [{ type: 'leave' }], name);
   }
+});
+
+test('a call that the server holds and the page does not is given back', () => {
+  const late = welcome(OTHER);
+  assert.deepEqual(walk(START, 'granted', welcome(), late).sent.map(({ type }) => type), ['leave', 'join']);
+  for (const events of [
+    [START, 'granted', welcome(), matched(), 'end', late],
+    [START, 'granted', welcome(), matched(), late],
+    [START, 'granted', welcome(), 'hidden', matched(), late],
+  ]) assert.equal(walk(...events).sent[0]?.type, 'leave');
+  assert.deepEqual(walk(START, 'granted', welcome(), matched(), welcome(CALL)).sent, []);
 });
 
 test('losing the socket never ends a call', () => {

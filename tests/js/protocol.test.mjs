@@ -58,6 +58,7 @@ for (const [name, frame] of Object.entries({
   'two ports': withRelay({ host: 'relay.example.org:1:2' }),
   'no transport': withRelay({ transports: [] }),
   'a transport twice': withRelay({ transports: ['udp', 'udp'] }),
+  'a transport twice among others': withRelay({ transports: ['udp', 'tcp', 'udp'] }),
   'an unknown transport': withRelay({ transports: ['sctp'] }),
   'a user name of another kind': withRelay({ username: 'alice' }),
   'a credential with a line break': withRelay({ credential: 'ab\ncd' }),

@@ -19,7 +19,7 @@ use turn_types::{
 use super::Server;
 use crate::{
     clock::Now,
-    protocol::RELAYED_ADDRESS,
+    protocol::{RELAYED_ADDRESS, Transport},
     relay::{
         allocation::Allocation,
         credentials::{REALM, User},
@@ -74,8 +74,12 @@ impl Server {
         Some(response.signed(&key))
     }
 
-    /// Whether the budget has an answer of so many bytes left for somebody who has not shown who and where he is.
+    /// Whether the budget has an answer of so many bytes left for somebody who has not shown who and where he is. By
+    /// TCP he has shown where.
     fn may_answer(&mut self, now: Now, from: &FiveTuple, request: &Message<'_>, answer: usize) -> bool {
+        if from.transport() != Transport::Udp {
+            return true;
+        }
         let address = from.client().ip();
         self.budget.pay_in(now.instant, address, request.as_bytes().len());
         let allowed = self.budget.take_out(now.instant, address, answer);
@@ -121,7 +125,8 @@ impl Server {
         request.validate_integrity_with_key(&key).map_err(|_| Refusal::Unauthorized)?;
         // A retransmission gets the answer that the original got.
         let is_new = request.method() == ALLOCATE && self.table.of_client(now.instant, from).is_none();
-        if is_new && now.unix >= user.expiry {
+        // An ICE restart allocates anew, from a new network perhaps: whoever has an allocation in the call is in it.
+        if is_new && now.unix >= user.expiry && !self.is_in_call(now, &user) {
             return Err(Refusal::Unauthorized);
         }
         Ok((user, key))

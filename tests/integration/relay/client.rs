@@ -1,7 +1,9 @@
-//! A small TURN client (RFC 8656) over UDP.
+//! A small TURN client (RFC 8656) over UDP, TCP and TLS.
 
 use std::{
-    net::{SocketAddr, UdpSocket},
+    cell::RefCell,
+    io::{self, Read, Write},
+    net::{SocketAddr, TcpStream, UdpSocket},
     time::Duration,
 };
 
@@ -14,11 +16,14 @@ use stun_types::{
     },
     prelude::AttributeWrite,
 };
+use tokio_rustls::rustls::StreamOwned;
 use turn_types::{
     attribute::{ChannelNumber, Data, Lifetime, RequestedTransport, XorPeerAddress, XorRelayedAddress},
     channel::ChannelData,
     message::{ALLOCATE, CHANNEL_BIND, CREATE_PERMISSION, DATA, REFRESH, SEND},
 };
+
+use crate::tls;
 
 /// How long anything that must come may take.
 const DEADLINE: Duration = Duration::from_secs(5);
@@ -42,8 +47,27 @@ impl Received {
     }
 }
 
+enum Wire {
+    Datagrams(UdpSocket),
+    /// The socket, and what is spoken on it.
+    Stream(TcpStream, RefCell<Box<dyn ReadWrite>>),
+}
+
+trait ReadWrite: Read + Write {}
+
+impl<T: Read + Write> ReadWrite for T {}
+
+fn connect(server: SocketAddr) -> TcpStream {
+    let socket = TcpStream::connect(server).unwrap();
+    socket.set_nodelay(true).unwrap();
+    socket.set_read_timeout(Some(DEADLINE)).unwrap();
+    socket.set_write_timeout(Some(DEADLINE)).unwrap();
+    socket
+}
+
 pub struct Client {
-    socket: UdpSocket,
+    wire: Wire,
+    local: SocketAddr,
     credentials: Credentials,
     realm: String,
     nonce: String,
@@ -58,8 +82,32 @@ impl Client {
         let socket = UdpSocket::bind(local).unwrap();
         socket.connect(server).unwrap();
         socket.set_read_timeout(Some(DEADLINE)).unwrap();
+        Self::over(Wire::Datagrams(socket), credentials)
+    }
+
+    /// A client that comes by TCP.
+    pub fn tcp(server: SocketAddr, credentials: Credentials) -> Self {
+        let socket = connect(server);
+        let again = socket.try_clone().unwrap();
+        Self::over(Wire::Stream(again, RefCell::new(Box::new(socket))), credentials)
+    }
+
+    /// A client that comes by TLS, offers these protocols and trusts whoever is there.
+    pub fn tls(server: SocketAddr, credentials: Credentials, protocols: &[&str]) -> Self {
+        let socket = connect(server);
+        let again = socket.try_clone().unwrap();
+        let stream = StreamOwned::new(tls::connection(protocols), socket);
+        Self::over(Wire::Stream(again, RefCell::new(Box::new(stream))), credentials)
+    }
+
+    fn over(wire: Wire, credentials: Credentials) -> Self {
+        let local = match &wire {
+            Wire::Datagrams(socket) => socket.local_addr().unwrap(),
+            Wire::Stream(socket, _) => socket.local_addr().unwrap(),
+        };
         Self {
-            socket,
+            wire,
+            local,
             credentials,
             realm: "sotto".to_owned(),
             nonce: "none yet".to_owned(),
@@ -69,7 +117,7 @@ impl Client {
     }
 
     pub fn local_address(&self) -> SocketAddr {
-        self.socket.local_addr().unwrap()
+        self.local
     }
 
     pub fn set_password(&mut self, password: &str) {
@@ -132,14 +180,14 @@ impl Client {
         let peer = XorPeerAddress::new(peer, indication.transaction_id());
         indication.add_attribute(&peer).unwrap();
         indication.add_attribute(&Data::new(payload)).unwrap();
-        self.socket.send(&indication.finish()).unwrap();
+        self.write(&indication.finish()).unwrap();
     }
 
     /// Sends in ChannelData.
     pub fn send_on(&self, number: u16, payload: &[u8]) {
         let mut bytes = vec![0; 4 + payload.len()];
         ChannelData::new(number, payload).write_into_unchecked(&mut bytes);
-        self.socket.send(&bytes).unwrap();
+        self.write(&bytes).unwrap();
     }
 
     /// The next payload that comes through the relay.
@@ -189,7 +237,7 @@ impl Client {
     /// Sends a request; the next datagram has to be its response.
     fn exchange(&self, request: MessageWriteVec) -> Vec<u8> {
         let (method, transaction) = (request.method(), request.transaction_id());
-        self.socket.send(&request.finish()).unwrap();
+        self.write(&request.finish()).unwrap();
         let bytes = self.next_datagram();
         let response = Message::from_bytes(&bytes).unwrap();
         assert!(response.is_response());
@@ -199,10 +247,57 @@ impl Client {
     }
 
     fn next_datagram(&self) -> Vec<u8> {
-        let mut buffer = vec![0; 4_096];
-        let length = self.socket.recv(&mut buffer).unwrap();
-        buffer.truncate(length);
-        buffer
+        self.read().unwrap()
+    }
+
+    /// Sends a message as it is.
+    pub fn write(&self, message: &[u8]) -> io::Result<()> {
+        match &self.wire {
+            Wire::Datagrams(socket) => socket.send(message).map(drop),
+            Wire::Stream(_, stream) => {
+                let padding = message.len().next_multiple_of(4) - message.len();
+                stream.borrow_mut().write_all(&[message, &[0; 3][..padding]].concat())
+            }
+        }
+    }
+
+    /// Waits for the next message.
+    pub fn read(&self) -> io::Result<Vec<u8>> {
+        match &self.wire {
+            Wire::Datagrams(socket) => {
+                let mut buffer = vec![0; 4_096];
+                let length = socket.recv(&mut buffer)?;
+                buffer.truncate(length);
+                Ok(buffer)
+            }
+            Wire::Stream(_, stream) => {
+                let mut stream = stream.borrow_mut();
+                let mut message = vec![0; 4];
+                stream.read_exact(&mut message)?;
+                let length = usize::from(u16::from_be_bytes([message[2], message[3]]));
+                let is_data = message[0] & 0xC0 == 0x40;
+                let whole = if is_data { 4 + length } else { 20 + length };
+                message.resize(whole.next_multiple_of(4), 0);
+                stream.read_exact(&mut message[4..])?;
+                message.truncate(whole);
+                Ok(message)
+            }
+        }
+    }
+
+    /// Has the system take in as little as it can before this is read.
+    pub fn take_little(&self) {
+        if let Wire::Stream(socket, _) = &self.wire {
+            socket2::SockRef::from(socket).set_recv_buffer_size(4_096).unwrap();
+        }
+    }
+
+    /// How long [`Self::read`] waits.
+    pub fn wait_at_most(&self, time: Duration) {
+        match &self.wire {
+            Wire::Datagrams(socket) => socket.set_read_timeout(Some(time)).unwrap(),
+            Wire::Stream(socket, _) => socket.set_read_timeout(Some(time)).unwrap(),
+        }
     }
 }
 

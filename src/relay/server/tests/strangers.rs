@@ -18,8 +18,8 @@ use crate::{
         credentials::Secret,
         packet::Packet,
         testing::{
-            CALL, Client, OTHER_CALL, Outcome, Scene, binding_request, channel_data, from, peer, send_indication, udp,
-            unsigned,
+            CALL, Client, OTHER_CALL, Outcome, START, Scene, binding_request, channel_data, from, peer,
+            send_indication, udp, unsigned,
         },
     },
 };
@@ -141,12 +141,63 @@ fn wrong_credentials_get_nothing() {
 fn credentials_end_to_the_second() {
     let mut scene = Scene::new();
     let mut in_time = scene.client("198.51.100.1:1", CALL, Side::A);
-    let mut too_late = scene.client("198.51.100.1:2", CALL, Side::A);
+    let mut too_late = scene.client("198.51.100.1:2", CALL, Side::B);
     in_time.challenge(&mut scene);
     too_late.challenge(&mut scene);
     scene.pass(299);
     assert_eq!(in_time.allocate(&mut scene).code(), 0);
     scene.pass(1);
+    assert_eq!(too_late.allocate(&mut scene).code(), 401);
+}
+
+#[test]
+fn whoever_is_in_the_call_may_come_from_another_network_at_any_time() {
+    let mut scene = Scene::new();
+    let at_home = scene.allocated("198.51.100.1:1", CALL, Side::A);
+    for _ in 0..5 {
+        scene.pass(500);
+        assert_eq!(at_home.refresh(&mut scene, 600).code(), 0);
+    }
+    let mut on_the_road = scene.client("203.0.113.7:1", CALL, Side::A);
+    on_the_road.credentials = at_home.credentials.clone();
+    on_the_road.challenge(&mut scene);
+    assert_eq!(on_the_road.allocate(&mut scene).code(), 0);
+    // The other side has no allocation, and its credentials are as old.
+    let mut stranger = scene.client("203.0.113.8:1", CALL, Side::B);
+    stranger.credentials = scene.secret.mint(CALL, Side::B, START.unix);
+    stranger.challenge(&mut scene);
+    assert_eq!(stranger.allocate(&mut scene).code(), 401);
+    // Nor are they good for anything once the call is over.
+    scene.server.revoke(scene.now, CALL);
+    on_the_road.from = from("203.0.113.9:1");
+    on_the_road.challenge(&mut scene);
+    assert_eq!(on_the_road.allocate(&mut scene).code(), 401);
+}
+
+#[test]
+fn whoever_has_lost_a_connection_may_come_back_by_another() {
+    let mut scene = Scene::new();
+    let (a, _) = scene.pair(CALL, 1);
+    scene.pass(500);
+    assert_eq!(a.refresh(&mut scene, 600).code(), 0);
+    scene.server.disconnect(scene.now, &a.from);
+    let again = |scene: &mut Scene, address: &str| {
+        let mut client = scene.client(address, CALL, Side::A);
+        client.credentials = a.credentials.clone();
+        client.challenge(scene);
+        client.allocate(scene).code()
+    };
+    scene.pass(599);
+    assert_eq!(again(&mut scene, "203.0.113.7:1"), 0);
+    scene.server.revoke(scene.now, CALL);
+    assert_eq!(again(&mut scene, "203.0.113.7:2"), 401);
+
+    let (a, _) = scene.pair(OTHER_CALL, 2);
+    scene.server.disconnect(scene.now, &a.from);
+    scene.pass(600);
+    let mut too_late = scene.client("203.0.113.7:3", OTHER_CALL, Side::A);
+    too_late.credentials = a.credentials.clone();
+    too_late.challenge(&mut scene);
     assert_eq!(too_late.allocate(&mut scene).code(), 401);
 }
 

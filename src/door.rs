@@ -1,0 +1,229 @@
+//! The one TCP port: who knocks is a page or a TURN client, with TLS or without, and says which with the first
+//! byte.
+//!
+//! | first byte      | what it begins                                    |
+//! |-----------------|---------------------------------------------------|
+//! | `0x00` – `0x03` | a STUN request: for the relay                     |
+//! | `0x16`          | a TLS handshake; the same again inside            |
+//! | an ASCII letter | an HTTP request: for [`web`](crate::web)          |
+//!
+//! No client begins with ChannelData, because it has no channel yet; that its first byte could be a letter as well
+//! does not matter. ALPN and SNI say nothing here: many TURN clients send neither.
+
+mod http;
+mod strangers;
+mod stream;
+pub mod tls;
+
+use std::{
+    fmt,
+    io::{self, ErrorKind},
+    net::SocketAddr,
+    sync::Arc,
+    time::Duration,
+};
+
+use axum::{
+    extract::connect_info::Connected,
+    serve::{IncomingStream, Listener},
+};
+use socket2::SockRef;
+use tokio::{
+    io::AsyncBufReadExt,
+    net::{TcpListener, TcpStream},
+    sync::mpsc,
+    time::{sleep, timeout},
+};
+use tokio_rustls::TlsAcceptor;
+use tracing::warn;
+
+use self::{http::HttpStream, strangers::Strangers, stream::Stream};
+use crate::{
+    protocol::Transport,
+    relay::{self, FiveTuple},
+};
+
+/// How long a connection may take to its first byte, and through the TLS handshake where there is one: six round
+/// trips of a bad network. Browsers open some connections before they need them, and open another when one was
+/// closed.
+const SPEAK_WITHIN: Duration = Duration::from_secs(10);
+
+/// Connections of which nothing is known yet, and TURN clients without an allocation. When one more comes the
+/// oldest of them is closed: an honest one is out of here within a second, so a flood throws itself out.
+const MAX_STRANGERS: usize = 1_024;
+
+/// HTTP connections between here and axum, which takes them at once.
+const MAX_HANDOVERS: usize = 64;
+
+/// What a TURN client may leave unread in the system's buffer, in bytes (Linux doubles it): the system's own choice
+/// would hold minutes of voice.
+const SEND_BUFFER: usize = 16 * 1024;
+
+/// How long to wait when the system has no more sockets to give.
+const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
+
+/// Where a request came from.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Arrival {
+    /// The other end of the connection: the visitor, or a proxy.
+    pub address: SocketAddr,
+    /// Whether the connection has TLS.
+    pub encrypted: bool,
+}
+
+/// Addresses are for limits, not for logs.
+impl fmt::Debug for Arrival {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Arrival(…)")
+    }
+}
+
+impl Connected<IncomingStream<'_, Door>> for Arrival {
+    fn connect_info(stream: IncomingStream<'_, Door>) -> Self {
+        *stream.remote_addr()
+    }
+}
+
+/// Takes connections in, keeps those of TURN clients for the relay, and gives those of HTTP to axum.
+pub struct Door {
+    listener: TcpListener,
+    porch: Arc<Porch>,
+    handed: mpsc::Receiver<(HttpStream, Arrival)>,
+}
+
+/// What the tasks of new connections share.
+struct Porch {
+    relay: relay::Handle,
+    tls: Option<TlsAcceptor>,
+    strangers: Arc<Strangers>,
+    http: mpsc::Sender<(HttpStream, Arrival)>,
+}
+
+impl Door {
+    /// A door on this listener, with TLS or without.
+    pub fn new(listener: TcpListener, tls: Option<TlsAcceptor>, relay: relay::Handle) -> Self {
+        let (http, handed) = mpsc::channel(MAX_HANDOVERS);
+        let strangers = Arc::new(Strangers::new(MAX_STRANGERS));
+        Self { listener, porch: Arc::new(Porch { relay, tls, strangers, http }), handed }
+    }
+}
+
+impl Listener for Door {
+    type Io = HttpStream;
+    type Addr = Arrival;
+
+    async fn accept(&mut self) -> (HttpStream, Arrival) {
+        loop {
+            tokio::select! {
+                Some(handed) = self.handed.recv() => return handed,
+                accepted = self.listener.accept() => match accepted {
+                    Ok((stream, client)) => {
+                        let porch = Arc::clone(&self.porch);
+                        self.porch.strangers.admit(|seat| tokio::spawn(porch.receive(stream, client, seat)));
+                    }
+                    Err(error) if is_of_one_connection(&error) => {}
+                    Err(error) => {
+                        warn!(kind = ?error.kind(), "no connection can be accepted");
+                        sleep(ACCEPT_PAUSE).await;
+                    }
+                }
+            }
+        }
+    }
+
+    fn local_addr(&self) -> io::Result<Arrival> {
+        let address = self.listener.local_addr()?;
+        Ok(Arrival { address, encrypted: self.porch.tls.is_some() })
+    }
+}
+
+/// What a connection's first byte says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Speech {
+    Turn,
+    Tls,
+    Http,
+}
+
+impl Speech {
+    fn of(first: u8) -> Option<Self> {
+        match first {
+            0x00..=0x03 => Some(Self::Turn),
+            0x16 => Some(Self::Tls),
+            b'A'..=b'Z' | b'a'..=b'z' => Some(Self::Http),
+            _ => None,
+        }
+    }
+}
+
+impl Porch {
+    /// Serves a TURN client to its end, or hands an HTTP connection over.
+    async fn receive<S>(self: Arc<Self>, stream: TcpStream, client: SocketAddr, seat: S) {
+        let Ok(server) = stream.local_addr() else {
+            return;
+        };
+        // Small writes are all there is, and must not wait for the last one's acknowledgement.
+        let _ = stream.set_nodelay(true);
+        let Ok(Some((stream, speech))) = timeout(SPEAK_WITHIN, self.listen(stream)).await else {
+            return;
+        };
+        let encrypted = stream.is_encrypted();
+        if speech == Speech::Http {
+            let arrival = Arrival { address: client, encrypted };
+            // An error would mean that the server stops.
+            let _ = self.http.send((HttpStream::new(stream), arrival)).await;
+            return;
+        }
+        let transport = if encrypted { Transport::Tls } else { Transport::Tcp };
+        let _ = SockRef::from(stream.socket()).set_send_buffer_size(SEND_BUFFER);
+        self.relay.serve(stream, FiveTuple::new(transport, client, server), seat).await;
+    }
+
+    /// Waits for the first byte, and goes through the TLS handshake where that is what it begins. The byte stays
+    /// where it is.
+    async fn listen(&self, stream: TcpStream) -> Option<(Stream, Speech)> {
+        let mut first = [0];
+        if stream.peek(&mut first).await.ok()? == 0 {
+            return None;
+        }
+        let speech = Speech::of(first[0])?;
+        if speech != Speech::Tls {
+            return Some((Stream::Plain(stream), speech));
+        }
+        let mut stream = self.tls.as_ref()?.accept(stream).await.ok()?;
+        let speech = Speech::of(*stream.fill_buf().await.ok()?.first()?)?;
+        (speech != Speech::Tls).then(|| (Stream::Tls(Box::new(stream)), speech))
+    }
+}
+
+/// Whether an error is only about the connection that was to be accepted.
+fn is_of_one_connection(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::ConnectionRefused | ErrorKind::ConnectionAborted | ErrorKind::ConnectionReset)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_byte_tells_who_knocks() {
+        for (first, speech) in [
+            (0x00, Some(Speech::Turn)),
+            (0x01, Some(Speech::Turn)),
+            (0x03, Some(Speech::Turn)),
+            (0x04, None),
+            (0x16, Some(Speech::Tls)),
+            (0x15, None),
+            (0x40, None),
+            (b'G', Some(Speech::Http)),
+            (b'O', Some(Speech::Http)),
+            (b'P', Some(Speech::Http)),
+            (b' ', None),
+            (b'\r', None),
+            (0x80, None),
+            (0xFF, None),
+        ] {
+            assert_eq!(Speech::of(first), speech, "{first:#04x}");
+        }
+    }
+}

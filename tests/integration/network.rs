@@ -1,0 +1,163 @@
+//! Browsers on a network that lets no UDP through. Such a network needs Linux, root and `iptables`; without them
+//! these tests say that they were skipped.
+
+use std::process::Command;
+use std::time::Instant;
+
+use crate::browser::{Browser, turn};
+use crate::server::TestServer;
+use crate::tls::Identity;
+
+/// A network namespace for the server, at the other end of a cable on which UDP is lost.
+struct Network {
+    name: String,
+    /// The near end of the cable.
+    cable: String,
+    address: String,
+}
+
+impl Network {
+    /// `None` where that cannot be had.
+    fn new() -> Option<Self> {
+        let id = std::process::id();
+        let (name, subnet) = (format!("sotto{id}"), format!("10.{}.{}", 64 + id / 256 % 64, id % 256));
+        let (near, far) = (format!("sv{id}a"), format!("sv{id}b"));
+        let network = Self { address: format!("{subnet}.2"), name: name.clone(), cable: near.clone() };
+        let done = run("ip", &["netns", "add", &name])
+            && run("ip", &["link", "add", &near, "type", "veth", "peer", "name", &far, "netns", &name])
+            && run("ip", &["address", "add", &format!("{subnet}.1/30"), "dev", &near])
+            && run("ip", &["link", "set", &near, "up"])
+            && network.inside(&["ip", "address", "add", &format!("{subnet}.2/30"), "dev", &far])
+            && network.inside(&["ip", "link", "set", &far, "up"])
+            && network.inside(&["ip", "link", "set", "lo", "up"])
+            && network.inside(&["ip", "route", "add", "default", "via", &format!("{subnet}.1")])
+            && network.inside(&["iptables", "-A", "INPUT", "-p", "udp", "-j", "DROP"]);
+        if !done {
+            eprintln!("skipped: no network namespace to be had here");
+        }
+        done.then_some(network)
+    }
+
+    fn inside(&self, command: &[&str]) -> bool {
+        run("ip", &[&["netns", "exec", &self.name], command].concat())
+    }
+
+    /// A server with TLS at the far end.
+    async fn server(&self, identity: &Identity) -> TestServer {
+        let listen = format!("{}:0", self.address);
+        let mut command = tokio::process::Command::new("ip");
+        command.args(["netns", "exec", &self.name, env!("CARGO_BIN_EXE_sotto")]);
+        TestServer::start_as(command.args(identity.flags()).env("SOTTO_LISTEN", listen)).await
+    }
+
+    /// How many datagrams were lost on the way to the server.
+    fn lost(&self) -> u64 {
+        let list = ["netns", "exec", &self.name, "iptables", "-L", "INPUT", "-vnx"];
+        let output = Command::new("ip").args(list).output().expect("iptables runs");
+        let text = String::from_utf8(output.stdout).expect("a text");
+        let line = text.lines().find(|line| line.contains("DROP")).expect("the rule");
+        line.split_whitespace().next().and_then(|count| count.parse().ok()).expect("a number")
+    }
+}
+
+impl Drop for Network {
+    fn drop(&mut self) {
+        // By itself it would go some time after the namespace.
+        run("ip", &["link", "delete", &self.cable]);
+        run("ip", &["netns", "delete", &self.name]);
+    }
+}
+
+fn run(program: &str, arguments: &[&str]) -> bool {
+    Command::new(program).args(arguments).status().is_ok_and(|status| status.success())
+}
+
+/// Chromium, for a server whose certificate nobody has signed.
+async fn chromium(hertz: f64) -> Browser {
+    Browser::chromium_with(Some(hertz), &["--ignore-certificate-errors"]).await
+}
+
+/// Has both pressed and waits until they talk.
+async fn talk(server: &TestServer, first: &Browser, second: &Browser) {
+    first.open(&server.url()).await;
+    second.open(&server.url()).await;
+    first.press("start").await;
+    first.until("waiting").await;
+    let pressed = Instant::now();
+    second.press("start").await;
+    first.until("talking").await;
+    second.until("talking").await;
+    println!("without UDP, from the second press to both talking: {:?}", pressed.elapsed());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn chromium_talks_without_udp() {
+    let _turn = turn().await;
+    let Some(network) = Network::new() else { return };
+    let identity = Identity::new();
+    let server = network.server(&identity).await;
+    let (first, second) = (chromium(440.0).await, chromium(880.0).await);
+    talk(&server, &first, &second).await;
+    first.hears(880.0).await;
+    second.hears(440.0).await;
+    assert!(network.lost() > 0, "UDP was not tried");
+    first.press("end").await;
+    second.until("ended").await;
+    first.quit().await;
+    second.quit().await;
+    server.stop().await;
+}
+
+/// As from a network that lets nothing through but what looks like HTTPS.
+#[tokio::test(flavor = "multi_thread")]
+async fn chromium_talks_over_tls_alone() {
+    let _turn = turn().await;
+    let Some(network) = Network::new() else { return };
+    let identity = Identity::new();
+    let server = network.server(&identity).await;
+    let (first, second) = (chromium(440.0).await, chromium(880.0).await);
+    for browser in [&first, &second] {
+        browser.cdp("Page.addScriptToEvaluateOnNewDocument", serde_json::json!({ "source": TLS_ALONE })).await;
+    }
+    talk(&server, &first, &second).await;
+    first.hears(880.0).await;
+    second.hears(440.0).await;
+    first.press("end").await;
+    second.until("ended").await;
+    first.quit().await;
+    second.quit().await;
+    server.stop().await;
+}
+
+/// Leaves one of the ways to the relay.
+const TLS_ALONE: &str = r"
+    const Connection = RTCPeerConnection;
+    window.RTCPeerConnection = class extends Connection {
+        constructor(configuration) {
+            const [server] = configuration.iceServers;
+            const urls = server.urls.filter(url => url.startsWith('turns:'));
+            if (urls.length !== 1) throw new Error('no turns');
+            super({ ...configuration, iceServers: [{ ...server, urls }] });
+        }
+    };
+";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn firefox_talks_without_udp() {
+    let _turn = turn().await;
+    let Some(network) = Network::new() else { return };
+    let identity = Identity::new();
+    let server = network.server(&identity).await;
+    for firefox_first in [true, false] {
+        let (firefox, chromium) = (Browser::firefox().await, chromium(440.0).await);
+        let (first, second) = if firefox_first { (&firefox, &chromium) } else { (&chromium, &firefox) };
+        talk(&server, first, second).await;
+        chromium.lamp("them", true, 0.05).await;
+        second.press("end").await;
+        first.until("ended").await;
+        firefox.quit().await;
+        chromium.quit().await;
+    }
+    assert!(network.lost() > 0, "UDP was not tried");
+    server.stop().await;
+}

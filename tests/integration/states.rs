@@ -1,0 +1,271 @@
+//! Every state of the page as a visitor meets it: what it looks like, what axe-core says of it, what the keyboard does
+//! in it, and what a hidden tab changes.
+
+use std::path::Path;
+
+use serde_json::{Value, json};
+use thirtyfour::prelude::*;
+
+use crate::browser::{Browser, turn};
+use crate::server::TestServer;
+
+/// Runs axe-core and resolves with what it finds, in short.
+const AXE: &str = r"
+    const done = arguments[0];
+    axe.run(document, { resultTypes: ['violations', 'incomplete'] }).then(({ violations }) =>
+        done(violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ target }) => target).join(' ')}`)));
+";
+
+/// Resolves, once everything has come to rest, with what stands out of the page at its end.
+const TOO_WIDE: &str = r"
+    const done = arguments[0];
+    const moving = () => document.getAnimations().filter(({ effect }) => effect.getComputedTiming().iterations !== Infinity);
+    const rest = async () => {
+        await new Promise(requestAnimationFrame);
+        while (moving().length) await Promise.allSettled(moving().map(({ finished }) => finished));
+        const { clientWidth } = document.documentElement;
+        done([...document.querySelectorAll('body *')].map(one => [one, one.getBoundingClientRect().right])
+            .filter(([, right]) => right > clientWidth + 1).map(([{ tagName, className }, right]) => `${tagName}.${className} ${right}`));
+    };
+    rest();
+";
+
+const STATES: [&str; 11] = [
+    "landing",
+    "asking",
+    "mic-problem",
+    "waiting",
+    "offered",
+    "connecting",
+    "talking",
+    "rejoining",
+    "ended",
+    "resting",
+    "offline",
+];
+
+/// Sets the window's size in CSS pixels and the colour scheme.
+async fn look(browser: &Browser, width: u32, height: u32, scheme: &str) {
+    let size = json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 500 });
+    browser.cdp("Emulation.setDeviceMetricsOverride", size).await;
+    let media = json!({ "features": [{ "name": "prefers-color-scheme", "value": scheme }] });
+    browser.cdp("Emulation.setEmulatedMedia", media).await;
+}
+
+/// Whether the focus is on the heading of the state that is shown.
+async fn heading_has_focus(browser: &Browser) -> bool {
+    let script = "const at = document.activeElement; return at.tagName === 'H1' && at.checkVisibility()";
+    browser.run(script, vec![]).await == json!(true)
+}
+
+/// Looks at one state, in each size and scheme once: some states last for seconds only.
+async fn inspect(browser: &Browser, state: &str) {
+    for (width, height, scheme) in [(390, 664, "light"), (320, 568, "dark"), (1280, 800, "dark")] {
+        assert_eq!(browser.state().await, state);
+        look(browser, width, height, scheme).await;
+        let wide = browser.wait(TOO_WIDE, vec![]).await.expect("the page comes to rest");
+        assert_eq!(wide, Value::Array(vec![]), "{state} stands out at {width}");
+        // Whoever wants to go should not have to look for the way.
+        assert_eq!(browser.run(OUT_OF_REACH, vec![]).await, json!(0), "{state} at {width}: controls out of sight");
+        let found = browser.wait(AXE, vec![]).await.expect("axe-core answers");
+        assert_eq!(found, Value::Array(vec![]), "{state} {width} {scheme}");
+        browser.screenshot(&format!("{state}-{width}-{scheme}")).await;
+    }
+}
+
+/// Puts axe-core into the page; the driver may, although the page's policy lets no script of others in.
+async fn with_axe(browser: &Browser) {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/tools/node_modules/axe-core/axe.min.js");
+    let source = std::fs::read_to_string(file).expect("axe-core, which ./tests/run installs");
+    browser.run(&source, vec![]).await;
+}
+
+/// How far the lowest control that can be seen lies under the window's lower edge, in pixels.
+const OUT_OF_REACH: &str = r"
+    const controls = [...document.querySelectorAll('section [data-action]')].filter(one => one.checkVisibility());
+    return Math.max(0, ...controls.map(one => Math.ceil(one.getBoundingClientRect().bottom - innerHeight)));
+";
+
+/// In another tab's shadow, as `document.hidden` has it.
+async fn hide(browser: &Browser, hidden: bool) {
+    let script = r"
+        Object.defineProperty(document, 'hidden', { configurable: true, get: () => arguments[0] });
+        Object.defineProperty(document, 'visibilityState', { configurable: true, get: () => arguments[0] ? 'hidden' : 'visible' });
+        document.dispatchEvent(new Event('visibilitychange'));
+    ";
+    browser.run(&script.replace("arguments[0]", &hidden.to_string()), vec![]).await;
+}
+
+#[tokio::test]
+async fn axe_finds_nothing_in_any_state() {
+    let _turn = turn().await;
+    let server = TestServer::start_with(&[]).await;
+    let (visitor, partner) = (Browser::chromium(Some(440.0)).await, Browser::chromium(Some(880.0)).await);
+    let mut seen = Vec::new();
+    visitor.open(&server.url()).await;
+    with_axe(&visitor).await;
+    inspect(&visitor, "landing").await;
+    seen.push("landing");
+
+    // The question for the microphone, unanswered, and then refused.
+    visitor
+        .run(
+            r"window.ask = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
+              navigator.mediaDevices.getUserMedia = () => new Promise((_, refuse) => { window.refuse = refuse; });",
+            vec![],
+        )
+        .await;
+    visitor.press("start").await;
+    visitor.until("asking").await;
+    inspect(&visitor, "asking").await;
+    seen.push("asking");
+    visitor.run("window.refuse(new DOMException('', 'NotFoundError'))", vec![]).await;
+    visitor.until("mic-problem").await;
+    inspect(&visitor, "mic-problem").await;
+    seen.push("mic-problem");
+    visitor.run("navigator.mediaDevices.getUserMedia = window.ask", vec![]).await;
+    visitor.press("retry").await;
+    visitor.until("waiting").await;
+    inspect(&visitor, "waiting").await;
+    seen.push("waiting");
+
+    // A match while the tab is hidden is offered, and the other is not in the call before it is accepted.
+    hide(&visitor, true).await;
+    partner.open(&server.url()).await;
+    partner.press("start").await;
+    visitor.until("offered").await;
+    partner.until("connecting").await;
+    hide(&visitor, false).await;
+    inspect(&visitor, "offered").await;
+    seen.push("offered");
+    with_axe(&partner).await;
+    inspect(&partner, "connecting").await;
+    seen.push("connecting");
+    visitor.press("accept").await;
+    visitor.until("talking").await;
+    partner.until("talking").await;
+    inspect(&visitor, "talking").await;
+    seen.push("talking");
+
+    // The partner is gone without a word.
+    partner.kill();
+    visitor.until("rejoining").await;
+    inspect(&visitor, "rejoining").await;
+    seen.push("rejoining");
+    visitor.press("end").await;
+    visitor.until("ended").await;
+    inspect(&visitor, "ended").await;
+    seen.push("ended");
+    visitor.press("rest").await;
+    visitor.until("resting").await;
+    inspect(&visitor, "resting").await;
+    seen.push("resting");
+    visitor.press("help").await;
+    inspect(&visitor, "resting").await;
+    visitor.driver.active_element().await.expect("a focus").send_keys(Key::Escape).await.expect("a key");
+
+    visitor.press("again").await;
+    visitor.until("waiting").await;
+    server.stop().await;
+    visitor.until("offline").await;
+    inspect(&visitor, "offline").await;
+    seen.push("offline");
+    // Help does not need the server.
+    visitor.press("help").await;
+    assert!(visitor.run("return document.querySelector('dialog').open", vec![]).await == json!(true));
+    assert!(visitor.text("dialog").await.contains("988"), "an English browser is shown a line it can call");
+    visitor.quit().await;
+    assert_eq!(seen, STATES);
+}
+
+#[tokio::test]
+async fn a_whole_visit_with_the_keyboard_alone() {
+    let _turn = turn().await;
+    let server = TestServer::start_with(&[]).await;
+    let (visitor, partner) = (Browser::chromium(Some(440.0)).await, Browser::chromium(Some(880.0)).await);
+    visitor.open(&server.url()).await;
+    partner.open(&server.url()).await;
+    assert_eq!(visitor.text("[role=status]").await, "", "nothing is said before anything happens");
+    visitor.tab_to("start").await.key(Key::Enter).await;
+    visitor.until("waiting").await;
+    assert!(heading_has_focus(&visitor).await);
+    partner.press("start").await;
+    visitor.until("talking").await;
+    assert!(heading_has_focus(&visitor).await);
+    partner.lamp("them", true, 0.1).await;
+
+    // M mutes and unmutes, the toggle says so by its state, and the partner hears nothing.
+    visitor.key('m').await;
+    let pressed = "return document.querySelector('[data-action=mute]').ariaPressed";
+    assert_eq!(visitor.run(pressed, vec![]).await, json!("true"));
+    assert!(visitor.text("main").await.contains("They can’t hear you right now."));
+    partner.lamp("them", false, 0.02).await;
+    visitor.tab_to("mute").await.key(Key::Space).await;
+    assert_eq!(visitor.run(pressed, vec![]).await, json!("false"));
+    partner.lamp("them", true, 0.1).await;
+
+    visitor.tab_to("end").await.key(Key::Enter).await;
+    visitor.until("ended").await;
+    assert!(heading_has_focus(&visitor).await);
+    partner.until("ended").await;
+    visitor.tab_to("rest").await.key(Key::Enter).await;
+    visitor.until("resting").await;
+    assert!(heading_has_focus(&visitor).await);
+    visitor.tab_to("again").await.key(Key::Enter).await;
+    visitor.until("waiting").await;
+
+    // Shift three times: away at once, and nothing of Sotto is left to be seen.
+    for _ in 0..3 {
+        visitor.key(Key::Shift).await;
+    }
+    let away = "const done = arguments[0]; const look = () => location.href === 'about:blank' ? done(true) : setTimeout(look, 20); look();";
+    let mut url = visitor.driver.current_url().await.expect("a place").to_string();
+    if url != "about:blank" {
+        visitor.wait(away, vec![]).await;
+        url = visitor.driver.current_url().await.expect("a place").to_string();
+    }
+    assert_eq!(url, "about:blank");
+    partner.quit().await;
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn whoever_declines_is_let_go_and_the_other_keeps_waiting() {
+    let _turn = turn().await;
+    let server = TestServer::start_with(&[]).await;
+    let (hidden, partner) = (Browser::chromium(None).await, Browser::chromium(None).await);
+    hidden.open(&server.url()).await;
+    hidden.press("start").await;
+    hidden.until("waiting").await;
+    hide(&hidden, true).await;
+    partner.open(&server.url()).await;
+    partner.press("start").await;
+    hidden.until("offered").await;
+    hidden.press("decline").await;
+    hidden.until("resting").await;
+    partner.until("waiting").await;
+    hidden.quit().await;
+    partner.quit().await;
+    server.stop().await;
+}
+
+impl Browser {
+    /// Presses Tab until the control with this `data-action` has the focus.
+    async fn tab_to(&self, action: &str) -> &Self {
+        let at = "return document.activeElement.dataset.action ?? ''";
+        for _ in 0..30 {
+            if self.run(at, vec![]).await == json!(action) {
+                return self;
+            }
+            self.key(Key::Tab).await;
+        }
+        panic!("{action} cannot be reached with Tab in {}", self.state().await);
+    }
+
+    /// Presses and lets go of one key.
+    async fn key(&self, key: impl Into<char>) -> &Self {
+        let key = key.into();
+        self.driver.action_chain().key_down(key).key_up(key).perform().await.expect("a key");
+        self
+    }
+}
