@@ -8,22 +8,30 @@
 //!   those of the other side (`table`). Every other peer is refused, in `server/control` and once more in
 //!   `server/forward`.
 //! - Strangers get little: stateless nonces (`nonce`), a budget of answers (`budget`), no state.
+//! - Callers get what voice needs (`bucket`, and the limits in `allocation` and `table`); `counts` has what was more.
 //!
-//! `server` is the rules, a state machine without I/O. `udp` is the thread that pumps datagrams through it, `tcp` the
-//! task that each connection has for itself; a packet goes from one kind of client to the other through `streams`.
+//! `server` is the rules, a state machine without I/O. `udp` is the thread that pumps datagrams through it, by the
+//! `batch` and at a `pace` of its own; `tcp` the task that each connection has for itself. Either has a `lane` that
+//! remembers each `route` a payload has gone; a packet goes from one kind of client to the other through `streams`.
 //! `message` and `data` are the two halves of the wire: what the relay answers, and what it passes on.
 
 mod allocation;
+mod batch;
+mod bucket;
 mod budget;
+mod counts;
 mod credentials;
 mod data;
 mod five_tuple;
 mod framing;
+mod lane;
 mod message;
 mod nonce;
 mod outbox;
+mod pace;
 mod packet;
 mod random;
+mod route;
 mod server;
 mod socket;
 mod streams;
@@ -46,6 +54,7 @@ use std::{
 
 use self::streams::Streams;
 pub use self::{
+    counts::{Count, Counts},
     credentials::{Credentials, REALM, Secret, VALIDITY},
     five_tuple::FiveTuple,
     framing::{Decoder, Malformed},
@@ -67,8 +76,10 @@ pub fn start(socket: UdpSocket, secret: Secret) -> io::Result<(Handle, JoinHandl
     let mut seed = [0; 32];
     getrandom::fill(&mut seed)?;
     let bound = socket.local_addr()?;
+    let server = Server::new(secret.clone(), seed, Now::read());
     let handle = Handle(Arc::new(Shared {
-        server: Mutex::new(Server::new(secret.clone(), seed, Now::read())),
+        counts: Arc::clone(server.counts()),
+        server: Mutex::new(server),
         secret,
         stopped: AtomicBool::new(false),
         streams: Streams::default(),
@@ -86,9 +97,10 @@ pub fn start(socket: UdpSocket, secret: Secret) -> io::Result<(Handle, JoinHandl
 pub struct Handle(Arc<Shared>);
 
 struct Shared {
-    /// Held for one datagram at a time by the thread that has received it, and for a moment by `revoke`;
-    /// that one comes once a call, so nobody waits.
+    /// Held for one datagram at a time, and only for those that no thread remembers a route for; and for a moment
+    /// by `revoke`, once a call. Nobody waits.
     server: Mutex<Server>,
+    counts: Arc<Counts>,
     secret: Secret,
     stopped: AtomicBool,
     /// The clients that came by TCP.
@@ -103,13 +115,19 @@ impl Handle {
         self.0.secret.mint(call, side, unix)
     }
 
-    /// Ends a call. When this returns nothing more is forwarded for it, and its credentials are worth
-    /// nothing. Blocks for microseconds, so it can be called from a task.
+    /// Ends a call. Nothing that comes after this has returned is forwarded for it, and its credentials are
+    /// worth nothing. Blocks for microseconds, so it can be called from a task.
     pub fn revoke(&self, call: CallId) {
         self.server().revoke(Now::read(), call);
     }
 
-    /// Stops relaying and closes every TCP connection; the thread ends at once, or when it next looks around (a few seconds) where even
+    /// How often each limit was hit.
+    pub fn counts(&self) -> &Arc<Counts> {
+        &self.0.counts
+    }
+
+    /// Stops relaying and closes every TCP connection; the thread ends at once, or when it next looks around (a few
+    /// seconds) where even
     /// loopback does not get through.
     pub fn stop(&self) {
         self.0.stopped.store(true, Ordering::Release);

@@ -1,10 +1,13 @@
 //! One allocation (RFC 8656 §6): a client's 5-tuple, its virtual port, and what it has asked to hear from.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use stun_types::{attribute::ErrorCode, message::TransactionId};
 
-use super::{credentials::User, five_tuple::FiveTuple};
+use super::{credentials::User, five_tuple::FiveTuple, route::Standing};
 
 /// Lifetime of an allocation after Allocate and after every Refresh: the default of RFC 8656 §3.2, which
 /// browsers count on. It is the longest as well, so that nothing outlives a vanished client for long
@@ -33,13 +36,15 @@ pub(super) struct Allocation {
     /// Of the Allocate request that made it, to know that one again.
     pub transaction: TransactionId,
     pub expires: Instant,
+    /// When its call is over, and it with it.
+    pub end: Instant,
     /// Until when the one address that peers can have is permitted.
     permitted: Option<Instant>,
     channels: Vec<Channel>,
-    /// Makes transaction ids for Data indications: a random half, and a count of its own, so that nobody
-    /// reads off it how busy others are.
-    tag: u32,
-    indications: u64,
+    /// The random part of the transaction ids of Data indications.
+    pub tag: u32,
+    /// What the routes that begin or end here need to know without a lock.
+    pub standing: Arc<Standing>,
 }
 
 struct Channel {
@@ -56,17 +61,19 @@ impl Allocation {
         port: u16,
         transaction: TransactionId,
         tag: u32,
+        end: Instant,
     ) -> Self {
         Self {
             five_tuple,
             user,
             port,
             transaction,
-            expires: now + LIFETIME,
+            expires: end.min(now + LIFETIME),
+            end,
             permitted: None,
             channels: Vec::new(),
             tag,
-            indications: 0,
+            standing: Arc::new(Standing::new(now)),
         }
     }
 
@@ -75,7 +82,7 @@ impl Allocation {
     }
 
     pub fn refresh(&mut self, now: Instant) {
-        self.expires = now + LIFETIME;
+        self.expires = self.end.min(now + LIFETIME);
     }
 
     /// Installs or refreshes the permission for [`RELAYED_ADDRESS`](crate::protocol::RELAYED_ADDRESS).
@@ -86,8 +93,9 @@ impl Allocation {
         self.permitted = Some(now + PERMISSION_LIFETIME);
     }
 
-    pub fn permits(&self, now: Instant) -> bool {
-        self.permitted.is_some_and(|until| now < until)
+    /// Until when it is permitted, if it is.
+    pub fn permitted(&self, now: Instant) -> Option<Instant> {
+        self.permitted.filter(|until| now < *until)
     }
 
     /// Binds a channel, or refreshes its binding, and with it the permission (RFC 8656 §12.2).
@@ -109,27 +117,26 @@ impl Allocation {
             return Err(ErrorCode::INSUFFICIENT_CAPACITY);
         }
         self.permit(now);
+        self.standing.change();
         Ok(())
     }
 
-    /// The virtual port that a channel is bound to.
-    pub fn peer_of(&self, now: Instant, number: u16) -> Option<u16> {
+    /// The virtual port that a channel is bound to, and until when.
+    pub fn peer_of(&self, now: Instant, number: u16) -> Option<(u16, Instant)> {
         let mut live = self.channels.iter().filter(|channel| now < channel.expires);
-        live.find(|channel| channel.number == number).map(|channel| channel.port)
+        live.find(|channel| channel.number == number).map(|channel| (channel.port, channel.expires))
     }
 
-    /// The channel that is bound to a virtual port.
-    pub fn channel_of(&self, now: Instant, port: u16) -> Option<u16> {
+    /// The channel that is bound to a virtual port, and until when.
+    pub fn channel_of(&self, now: Instant, port: u16) -> Option<(u16, Instant)> {
         let mut live = self.channels.iter().filter(|channel| now < channel.expires);
-        live.find(|channel| channel.port == port).map(|channel| channel.number)
+        live.find(|channel| channel.port == port).map(|channel| (channel.number, channel.expires))
     }
+}
 
-    /// A transaction id for the next Data indication to this client.
-    pub fn next_indication(&mut self) -> [u8; 12] {
-        self.indications += 1;
-        let mut id = [0; 12];
-        id[..4].copy_from_slice(&self.tag.to_be_bytes());
-        id[4..].copy_from_slice(&self.indications.to_be_bytes());
-        id
+/// However an allocation ends, nothing goes to it or comes from it any more.
+impl Drop for Allocation {
+    fn drop(&mut self) {
+        self.standing.change();
     }
 }

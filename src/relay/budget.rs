@@ -1,23 +1,30 @@
 //! How many answers strangers get.
 //!
-//! A 401 and a Binding response go to whatever address a datagram claims to come from, so they could be
-//! aimed at somebody else. Each network prefix therefore gets a burst and then a trickle.
+//! A 401 and a Binding response go to whatever address a datagram claims to come from, so they could be aimed at
+//! somebody else. So each network prefix has an account in bytes: a stranger's request pays in half its length, an
+//! answer takes its whole length out, and there is none on credit. Over time nobody is sent more than half of what
+//! is sent in his name.
+//!
+//! A signed request proves that a client is where it claims to be, since the nonce that it needs was sent there, and
+//! fills the account up. So callers never see its limit; and a prefix in whose name somebody else has emptied it
+//! still gets every few requests answered, which is less than the times that clients repeat theirs.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, hash_map::Entry},
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
     time::{Duration, Instant},
 };
 
-/// The trickle: 32 answers a second and prefix. Starting a call takes a browser up to eight, and a whole
-/// school may be behind one IPv4 address; a victim of spoofing gets 2 kB/s from us, less than from a ping.
-const INTERVAL: Duration = Duration::from_nanos(1_000_000_000 / 32);
+/// What is in a full account, in bytes: some 90 answers before the first caller has signed something, which a whole
+/// school behind one address does not ask for within one round trip.
+const FULL: usize = 4_096;
 
-/// The burst: 512 answers at once, for those who all press the button when the lesson is over.
-const BURST: Duration = Duration::from_secs(512 / 32);
+/// How long a prefix is remembered after it was last heard of. Then its account is full again: somebody in whose name
+/// others ask once a minute gets 70 bytes a second.
+const MEMORY: Duration = Duration::from_secs(60);
 
-/// How many prefixes are counted one by one; 1 MB. Whoever comes when all are taken shares one budget, and a
-/// prefix is forgotten when its burst is whole again, so this is reached under attack only.
+/// How many prefixes are counted one by one; 1 MB. Whoever comes when all are taken shares one account; that happens
+/// under attack only.
 const MAX_PREFIXES: usize = 16 * 1024;
 
 /// The pause between two searches for prefixes to forget, which cost some 100 µs each.
@@ -44,50 +51,72 @@ fn network(address: Ipv6Addr) -> [u8; 8] {
     [a, b, c, d, e, f, g, h]
 }
 
-/// A token bucket in one value: the moment at which it is full again.
-type Full = Instant;
+/// What one prefix may still be sent.
+struct Account {
+    bytes: usize,
+    /// When it was last heard of.
+    used: Instant,
+}
+
+impl Account {
+    fn new(now: Instant) -> Self {
+        Self { bytes: FULL, used: now }
+    }
+}
 
 pub(super) struct Budget {
-    prefixes: HashMap<Prefix, Full>,
-    everybody_else: Full,
+    prefixes: HashMap<Prefix, Account>,
+    everybody_else: Account,
     next_purge: Instant,
 }
 
 impl Budget {
     pub fn new(now: Instant) -> Self {
-        Self { prefixes: HashMap::new(), everybody_else: now, next_purge: now }
+        Self { prefixes: HashMap::new(), everybody_else: Account::new(now), next_purge: now }
     }
 
-    /// Whether a stranger at this address gets an answer; if so, it is counted.
-    ///
-    /// A loopback address always does: no datagram from outside can claim it (RFC 1122 §3.2.1.3), and where
-    /// a proxy on this machine passes datagrams on, it stands for everybody.
-    pub fn take(&mut self, now: Instant, address: IpAddr) -> bool {
-        if address.is_loopback() {
-            return true;
+    /// Counts a stranger's request of so many bytes.
+    pub fn pay_in(&mut self, now: Instant, address: IpAddr, request: usize) {
+        let account = self.account(now, address);
+        account.bytes = FULL.min(account.bytes + request / 2);
+    }
+
+    /// Whether the stranger gets an answer of so many bytes; if so, it is counted.
+    pub fn take_out(&mut self, now: Instant, address: IpAddr, answer: usize) -> bool {
+        let account = self.account(now, address);
+        match account.bytes.checked_sub(answer) {
+            Some(left) => {
+                account.bytes = left;
+                true
+            }
+            None => false,
         }
+    }
+
+    /// Somebody at this address is no stranger.
+    pub fn fill_up(&mut self, now: Instant, address: IpAddr) {
+        self.account(now, address).bytes = FULL;
+    }
+
+    fn account(&mut self, now: Instant, address: IpAddr) -> &mut Account {
         let prefix = Prefix::of(address);
         if self.prefixes.len() >= MAX_PREFIXES && !self.prefixes.contains_key(&prefix) {
             self.purge(now);
         }
         let has_room = self.prefixes.len() < MAX_PREFIXES;
-        let full = match self.prefixes.get_mut(&prefix) {
-            Some(full) => full,
-            None if has_room => self.prefixes.entry(prefix).or_insert(now),
-            None => &mut self.everybody_else,
+        let account = match self.prefixes.entry(prefix) {
+            Entry::Occupied(entry) => entry.into_mut(),
+            Entry::Vacant(entry) if has_room => entry.insert(Account::new(now)),
+            Entry::Vacant(_) => &mut self.everybody_else,
         };
-        let after = (*full).max(now) + INTERVAL;
-        let allowed = after <= now + BURST;
-        if allowed {
-            *full = after;
-        }
-        allowed
+        account.used = now;
+        account
     }
 
     /// Forgets who has not asked for a while.
     pub fn purge(&mut self, now: Instant) {
         if now >= self.next_purge {
-            self.prefixes.retain(|_, full| *full > now);
+            self.prefixes.retain(|_, account| now < account.used + MEMORY);
             self.next_purge = now + PURGE_INTERVAL;
         }
     }
@@ -97,39 +126,62 @@ impl Budget {
 mod tests {
     use super::*;
 
-    fn taken(budget: &mut Budget, now: Instant, address: &str) -> usize {
+    /// Bytes sent for so many requests of 20 bytes, where each would get 60.
+    fn sent(budget: &mut Budget, now: Instant, address: &str, requests: usize) -> usize {
         let address = address.parse().unwrap();
-        (0..2_000).filter(|_| budget.take(now, address)).count()
+        let answered = (0..requests).filter(|_| {
+            budget.pay_in(now, address, 20);
+            budget.take_out(now, address, 60)
+        });
+        60 * answered.count()
     }
 
     #[test]
-    fn a_burst_then_a_trickle() {
+    fn over_time_less_comes_out_than_goes_in() {
         let now = Instant::now();
         let mut budget = Budget::new(now);
-        assert_eq!(taken(&mut budget, now, "198.51.100.1"), 512);
-        let later = now + Duration::from_secs(1);
-        assert_eq!(taken(&mut budget, later, "198.51.100.1"), 32);
-        let much_later = now + Duration::from_secs(60);
-        assert_eq!(taken(&mut budget, much_later, "198.51.100.1"), 512);
+        let out = sent(&mut budget, now, "198.51.100.1", 50);
+        assert_eq!(out, 50 * 60, "the first ones are answered");
+        let out = sent(&mut budget, now, "198.51.100.1", 1_000);
+        assert!(out < 1_000 * 20, "{out}");
+        let out = sent(&mut budget, now, "198.51.100.1", 6_000);
+        assert!(out <= 6_000 * 20 / 2 + 60 && out > 6_000 * 20 / 3, "{out}");
+    }
+
+    #[test]
+    fn the_pace_does_not_matter() {
+        let mut now = Instant::now();
+        let mut budget = Budget::new(now);
+        let mut out = 0;
+        for _ in 0..1_000 {
+            now += Duration::from_secs(10);
+            budget.purge(now);
+            out += sent(&mut budget, now, "198.51.100.1", 1);
+        }
+        assert!(out < 1_000 * 20, "{out}");
+    }
+
+    #[test]
+    fn whoever_signs_is_no_stranger() {
+        let now = Instant::now();
+        let mut budget = Budget::new(now);
+        let address = "198.51.100.1".parse().unwrap();
+        for _ in 0..10_000 {
+            assert_eq!(sent(&mut budget, now, "198.51.100.1", 1), 60);
+            budget.fill_up(now, address);
+        }
     }
 
     #[test]
     fn every_prefix_has_its_own() {
         let now = Instant::now();
         let mut budget = Budget::new(now);
-        assert_eq!(taken(&mut budget, now, "2001:db8:0:1::1"), 512);
-        assert_eq!(taken(&mut budget, now, "2001:db8:0:1:ffff::2"), 0);
-        assert_eq!(taken(&mut budget, now, "2001:db8:0:2::1"), 512);
-        assert_eq!(taken(&mut budget, now, "198.51.100.1"), 512);
-        assert_eq!(taken(&mut budget, now, "198.51.100.2"), 512);
-    }
-
-    #[test]
-    fn a_loopback_address_stands_for_many() {
-        let now = Instant::now();
-        let mut budget = Budget::new(now);
-        assert_eq!(taken(&mut budget, now, "127.0.0.1"), 2_000);
-        assert_eq!(taken(&mut budget, now, "::1"), 2_000);
+        let all = sent(&mut budget, now, "2001:db8:0:1::1", 82);
+        assert_eq!(all, 81 * 60);
+        assert_eq!(sent(&mut budget, now, "2001:db8:0:1:ffff::2", 1), 0);
+        assert_eq!(sent(&mut budget, now, "2001:db8:0:2::1", 82), all);
+        assert_eq!(sent(&mut budget, now, "198.51.100.1", 82), all);
+        assert_eq!(sent(&mut budget, now, "198.51.100.2", 82), all);
     }
 
     #[test]
@@ -137,10 +189,12 @@ mod tests {
         let now = Instant::now();
         let mut budget = Budget::new(now);
         let spoofed = |number: usize| IpAddr::from(Ipv4Addr::from_bits(number as u32));
-        let answered = (0..2 * MAX_PREFIXES).filter(|number| budget.take(now, spoofed(*number))).count();
+        let answered = (0..2 * MAX_PREFIXES).filter(|number| budget.take_out(now, spoofed(*number), 60)).count();
         assert_eq!(budget.prefixes.len(), MAX_PREFIXES);
-        assert_eq!(answered, MAX_PREFIXES + 512);
-        budget.purge(now + Duration::from_secs(1));
+        assert_eq!(answered, MAX_PREFIXES + FULL / 60);
+        budget.purge(now + Duration::from_secs(59));
+        assert_eq!(budget.prefixes.len(), MAX_PREFIXES);
+        budget.purge(now + Duration::from_secs(60));
         assert!(budget.prefixes.is_empty());
     }
 }

@@ -18,7 +18,7 @@ const XOR_PEER_ADDRESS: u16 = 0x0012;
 const DATA: u16 = 0x0013;
 
 /// Whom a client has sent a payload to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Destination {
     /// What it has bound to this channel.
     Channel(u16),
@@ -177,6 +177,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
         #[test]
         fn all_four_conversions_keep_the_payload(
             payload in proptest::collection::vec(any::<u8>(), 0..1_400),

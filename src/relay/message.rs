@@ -128,6 +128,11 @@ impl Response {
         self
     }
 
+    /// As it is now; a signature is 24 more.
+    pub fn length(&self) -> usize {
+        self.0.len()
+    }
+
     pub fn into_bytes(self) -> Vec<u8> {
         self.0.finish()
     }

@@ -6,13 +6,14 @@
 mod control;
 mod forward;
 
-use std::{collections::HashMap, time::Instant};
+use std::{collections::HashMap, sync::Arc, time::Instant};
 
 use stun_types::message::MessageClass;
 
 use super::{
     allocation::Allocation,
     budget::Budget,
+    counts::Counts,
     credentials::{Secret, User, VALIDITY},
     data,
     five_tuple::FiveTuple,
@@ -49,6 +50,7 @@ pub struct Server {
     random: Random,
     budget: Budget,
     table: Table,
+    counts: Arc<Counts>,
     /// Sides of calls whose connection has ended, and until when they may come back with the credentials they have: as
     /// long as a vanished UDP client's allocation would have stayed.
     disconnected: HashMap<(CallId, Side), Instant>,
@@ -67,9 +69,15 @@ impl Server {
             random,
             budget: Budget::new(now.instant),
             table: Table::default(),
+            counts: Arc::default(),
             disconnected: HashMap::new(),
             revoked: HashMap::new(),
         }
+    }
+
+    /// How often each limit was hit.
+    pub fn counts(&self) -> &Arc<Counts> {
+        &self.counts
     }
 
     /// Handles one datagram. What is to be sent is in `packet` afterwards.
@@ -128,6 +136,9 @@ impl Server {
 
     /// Forgets what has expired. Nothing depends on when this is called but memory.
     pub fn sweep(&mut self, now: Now) {
+        for call in self.table.calls_that_are_over(now.instant) {
+            self.revoke(now, call);
+        }
         self.table.sweep(now.instant);
         self.disconnected.retain(|_, until| now.instant < *until);
         self.budget.purge(now.instant);

@@ -1,25 +1,30 @@
-//! A UDP socket that knows which of this machine's addresses a datagram was sent to, and answers from it.
+//! A UDP socket that receives and sends by the batch, and that answers from the address of this machine that a
+//! datagram was sent to.
 //!
-//! A socket bound to every address would leave the choice to the system, which takes the address that lies
+//! A socket bound to every address would leave that choice to the system, which takes the address that lies
 //! nearest to the client. A client that has contacted another one (a browser its own 127.0.0.1 from a socket on
 //! its network's address, a machine with two uplinks) takes such an answer for a stranger's.
 
-mod one;
 #[cfg(target_os = "linux")]
-mod packet_info;
-#[cfg(not(target_os = "linux"))]
-mod plain;
+mod many;
+mod one;
+#[cfg(any(test, not(target_os = "linux")))]
+mod single;
 
 use std::net::{IpAddr, SocketAddr};
 
-pub(super) use one::send_one;
 #[cfg(target_os = "linux")]
-pub(super) use packet_info::{Socket, prepare};
+pub(super) use many::{Socket, prepare};
+pub(super) use one::send_one;
 #[cfg(not(target_os = "linux"))]
-pub(super) use plain::{Socket, prepare};
+pub(super) use single::{Socket, prepare};
 
-/// The length of a datagram, where it came from, and the address of ours that it was sent to.
-pub(super) type Received = (usize, SocketAddr, SocketAddr);
+/// Whether to receive what there is, or to wait until there is something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Wait {
+    No,
+    Yes,
+}
 
 /// A dual-stack socket takes IPv4 addresses as `::ffff:…` only.
 fn for_socket(address: SocketAddr, is_v6: bool) -> SocketAddr {
@@ -28,3 +33,6 @@ fn for_socket(address: SocketAddr, is_v6: bool) -> SocketAddr {
         _ => address,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,9 @@
 //! All allocations, to be found by the client's 5-tuple and by the virtual port within a call.
 
-use std::{collections::HashMap, time::Instant};
+use std::{
+    collections::HashMap,
+    time::{Duration, Instant},
+};
 
 use super::{allocation::Allocation, five_tuple::FiveTuple};
 use crate::protocol::{CallId, Side};
@@ -15,6 +18,9 @@ pub(super) const MAX_PER_SIDE: usize = 32;
 /// that only a leaked secret would reach it.
 pub(super) const MAX_ALLOCATIONS: usize = 100_000;
 
+/// How long a call may last. Nobody talks for half a day; who has fallen asleep beside an open page is let go.
+pub(super) const LONGEST_CALL: Duration = Duration::from_secs(12 * 60 * 60);
+
 /// Where an allocation is kept. Given to another allocation when this one has ended.
 type Slot = usize;
 
@@ -25,31 +31,43 @@ struct Relayed {
     slot: Slot,
 }
 
+/// A call that somebody has an allocation for.
+struct Call {
+    /// When it is over, whoever is still talking.
+    end: Instant,
+    relayed: Vec<Relayed>,
+}
+
 #[derive(Default)]
 pub(super) struct Table {
     slots: Vec<Option<Allocation>>,
     free: Vec<Slot>,
     by_client: HashMap<FiveTuple, Slot>,
-    calls: HashMap<CallId, Vec<Relayed>>,
+    calls: HashMap<CallId, Call>,
 }
 
 impl Table {
     /// The allocation of this client.
-    pub fn of_client(&mut self, now: Instant, client: &FiveTuple) -> Option<&mut Allocation> {
+    pub fn of_client(&self, now: Instant, client: &FiveTuple) -> Option<&Allocation> {
+        self.alive(now, *self.by_client.get(client)?)
+    }
+
+    /// The same, to be changed.
+    pub fn of_client_mut(&mut self, now: Instant, client: &FiveTuple) -> Option<&mut Allocation> {
         let slot = *self.by_client.get(client)?;
-        self.alive(now, slot)
+        let allocation = self.slots.get_mut(slot)?.as_mut();
+        allocation.filter(|allocation| allocation.is_alive(now))
     }
 
     /// The allocation with this virtual port on one side of a call. The only way there is to a peer.
-    pub fn of_peer(&mut self, now: Instant, call: CallId, side: Side, port: u16) -> Option<&mut Allocation> {
-        let relayed = self.calls.get(&call)?;
+    pub fn of_peer(&self, now: Instant, call: CallId, side: Side, port: u16) -> Option<&Allocation> {
+        let relayed = &self.calls.get(&call)?.relayed;
         let found = relayed.iter().find(|it| it.side == side && it.port == port);
-        let slot = found?.slot;
-        self.alive(now, slot)
+        self.alive(now, found?.slot)
     }
 
-    fn alive(&mut self, now: Instant, slot: Slot) -> Option<&mut Allocation> {
-        let allocation = self.slots.get_mut(slot)?.as_mut();
+    fn alive(&self, now: Instant, slot: Slot) -> Option<&Allocation> {
+        let allocation = self.slots.get(slot)?.as_ref();
         allocation.filter(|allocation| allocation.is_alive(now))
     }
 
@@ -60,16 +78,29 @@ impl Table {
 
     /// How many allocations one side of a call has.
     pub fn count(&self, now: Instant, call: CallId, side: Side) -> usize {
-        let relayed = self.calls.get(&call).into_iter().flatten();
-        let of_side = relayed.filter(|it| it.side == side);
+        let of_side = self.relayed(call).filter(|it| it.side == side);
         let kept = of_side.filter_map(|it| self.slots.get(it.slot)?.as_ref());
         kept.filter(|allocation| allocation.is_alive(now)).count()
     }
 
     /// Whether a virtual port is taken, by either side.
     pub fn is_taken(&self, call: CallId, port: u16) -> bool {
-        let mut relayed = self.calls.get(&call).into_iter().flatten();
-        relayed.any(|it| it.port == port)
+        self.relayed(call).any(|it| it.port == port)
+    }
+
+    fn relayed(&self, call: CallId) -> impl Iterator<Item = &Relayed> {
+        self.calls.get(&call).into_iter().flat_map(|call| &call.relayed)
+    }
+
+    /// When a call is over: some time after its first allocation, or after now when it has none.
+    pub fn end_of(&self, now: Instant, call: CallId) -> Instant {
+        self.calls.get(&call).map_or(now + LONGEST_CALL, |call| call.end)
+    }
+
+    /// The calls that have lasted long enough.
+    pub fn calls_that_are_over(&self, now: Instant) -> Vec<CallId> {
+        let over = self.calls.iter().filter(|(_, call)| now >= call.end);
+        over.map(|(id, _)| *id).collect()
     }
 
     /// Keeps a new allocation, in place of what this client had.
@@ -80,8 +111,9 @@ impl Table {
             self.slots.len() - 1
         });
         self.by_client.insert(allocation.five_tuple, slot);
-        let relayed = self.calls.entry(allocation.user.call).or_default();
-        relayed.push(Relayed { side: allocation.user.side, port: allocation.port, slot });
+        let end = allocation.end;
+        let call = self.calls.entry(allocation.user.call).or_insert_with(|| Call { end, relayed: Vec::new() });
+        call.relayed.push(Relayed { side: allocation.user.side, port: allocation.port, slot });
         self.slots[slot] = Some(allocation);
     }
 
@@ -90,9 +122,9 @@ impl Table {
         let slot = self.by_client.remove(client)?;
         let allocation = self.slots.get_mut(slot)?.take()?;
         self.free.push(slot);
-        if let Some(relayed) = self.calls.get_mut(&allocation.user.call) {
-            relayed.retain(|it| it.slot != slot);
-            if relayed.is_empty() {
+        if let Some(call) = self.calls.get_mut(&allocation.user.call) {
+            call.relayed.retain(|it| it.slot != slot);
+            if call.relayed.is_empty() {
                 self.calls.remove(&allocation.user.call);
             }
         }
@@ -101,8 +133,7 @@ impl Table {
 
     /// Ends all allocations of a call.
     pub fn remove_call(&mut self, call: CallId) -> Vec<Allocation> {
-        let relayed = self.calls.get(&call).into_iter().flatten();
-        let kept = relayed.filter_map(|it| self.slots.get(it.slot)?.as_ref());
+        let kept = self.relayed(call).filter_map(|it| self.slots.get(it.slot)?.as_ref());
         let clients = kept.map(|allocation| allocation.five_tuple).collect();
         self.remove_all(clients)
     }
@@ -124,9 +155,9 @@ impl Table {
     pub fn len(&self) -> usize {
         let live = self.slots.iter().flatten().count();
         assert_eq!(live, self.by_client.len());
-        assert_eq!(live, self.calls.values().flatten().count());
+        assert_eq!(live, self.calls.values().flat_map(|call| &call.relayed).count());
         assert_eq!(live + self.free.len(), self.slots.len());
-        assert!(self.calls.values().all(|relayed| !relayed.is_empty()));
+        assert!(self.calls.values().all(|call| !call.relayed.is_empty()));
         live
     }
 }

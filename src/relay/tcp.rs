@@ -13,7 +13,7 @@ use tokio::{
     time::{self, MissedTickBehavior},
 };
 
-use super::{Action, FiveTuple, Handle, Packet, framing::Decoder, outbox::Outbox, socket};
+use super::{Action, FiveTuple, Handle, Packet, framing::Decoder, lane::Lane, outbox::Outbox, socket};
 use crate::{clock::Now, protocol::Transport};
 
 /// How long a connection may be without an allocation: at its beginning, or after the last one has ended. A client
@@ -76,6 +76,7 @@ impl Line {
     async fn read<T>(&self, mut stream: impl AsyncRead + Unpin, stranger: T) {
         let mut decoder = Decoder::new();
         let mut packet = Packet::new();
+        let mut lane = Lane::new(Arc::clone(self.relay.counts()));
         let mut pace = Pace::new(Instant::now());
         let mut stranger = Some(stranger);
         let mut looks = time::interval_at(time::Instant::now() + ALLOCATE_WITHIN, ALLOCATE_WITHIN);
@@ -92,7 +93,7 @@ impl Line {
                                 Ok(None) => break,
                                 Err(_) => return,
                             }
-                            if self.handle(&mut packet) && stranger.is_some() && self.has_allocation() {
+                            if self.handle(&mut lane, &mut packet) && stranger.is_some() && self.has_allocation() {
                                 stranger = None;
                             }
                         }
@@ -101,17 +102,19 @@ impl Line {
                         }
                     }
                 },
-                _ = looks.tick() => if !self.has_allocation() {
-                    return;
+                _ = looks.tick() => {
+                    lane.sweep(Instant::now());
+                    if !self.has_allocation() {
+                        return;
+                    }
                 }
             }
         }
     }
 
     /// Whether it was answered.
-    fn handle(&self, packet: &mut Packet) -> bool {
-        let action = self.relay.server().handle(Now::read(), &self.from, packet);
-        match action {
+    fn handle(&self, lane: &mut Lane, packet: &mut Packet) -> bool {
+        match lane.handle(Now::read(), &self.from, packet, || self.relay.server()) {
             Action::Nothing => false,
             Action::Reply => self.outbox.push(packet.bytes()),
             Action::Forward(to) => {

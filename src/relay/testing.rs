@@ -1,6 +1,10 @@
 //! What the relay's tests share: clients that speak TURN to a [`Server`] without a network.
 
-use std::{net::SocketAddr, sync::LazyLock, time::Duration};
+use std::{
+    net::SocketAddr,
+    sync::{Arc, LazyLock},
+    time::Duration,
+};
 
 use stun_types::{
     attribute::{ErrorCode, Nonce, Realm, Username},
@@ -19,6 +23,7 @@ use turn_types::{
 use super::{
     credentials::{Credentials, REALM, Secret},
     five_tuple::FiveTuple,
+    lane::Lane,
     message,
     packet::Packet,
     server::{Action, Server},
@@ -100,6 +105,7 @@ impl Outcome {
 /// A relay, and the time.
 pub struct Scene {
     pub server: Server,
+    pub lane: Lane,
     pub now: Now,
     pub secret: Secret,
 }
@@ -107,7 +113,9 @@ pub struct Scene {
 impl Scene {
     pub fn new() -> Self {
         let secret = Secret::new(b"a secret of tests");
-        Self { server: Server::new(secret.clone(), [42; 32], *START), now: *START, secret }
+        let server = Server::new(secret.clone(), [42; 32], *START);
+        let lane = Lane::new(Arc::clone(server.counts()));
+        Self { server, lane, now: *START, secret }
     }
 
     pub fn pass(&mut self, seconds: u64) {
@@ -117,7 +125,7 @@ impl Scene {
     pub fn send(&mut self, from: &FiveTuple, bytes: &[u8]) -> Outcome {
         let mut packet = Packet::new();
         packet.replace(bytes);
-        match self.server.handle(self.now, from, &mut packet) {
+        match self.lane.handle(self.now, from, &mut packet, || &mut self.server) {
             Action::Nothing => Outcome::Nothing,
             Action::Reply => Outcome::Reply(packet.bytes().to_vec()),
             Action::Forward(to) => Outcome::Forward(to, packet.bytes().to_vec()),

@@ -1,8 +1,9 @@
-//! The UDP pump: one thread that receives, has the server handle, and sends.
+//! The UDP pump: one thread that receives, has each datagram handled, and sends.
 
 use std::{
     io::{self, ErrorKind},
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket},
+    sync::Arc,
     thread,
     time::{Duration, Instant},
 };
@@ -10,8 +11,10 @@ use std::{
 use socket2::SockRef;
 
 use super::{
-    Action, FiveTuple, Handle, Packet,
-    socket::{self, Socket},
+    Action, Handle, batch,
+    lane::Lane,
+    pace::{Next, Pace},
+    socket::{self, Socket, Wait},
 };
 use crate::{clock::Now, protocol::Transport};
 
@@ -47,31 +50,27 @@ pub(super) fn prepare(socket: &UdpSocket) -> io::Result<()> {
 /// Pumps datagrams until the relay is stopped. No error of a single datagram ends it.
 pub(super) fn run(socket: UdpSocket, bound: SocketAddr, relay: &Handle) {
     let mut socket = Socket::new(socket, bound);
-    let mut packet = Packet::new();
-    let mut next_sweep = Instant::now() + SWEEP_INTERVAL;
+    let mut room = batch::room();
+    let mut lane = Lane::new(Arc::clone(relay.counts()));
+    let start = Instant::now();
+    let mut pace = Pace::new(start);
+    let mut next = Next::Block;
+    let mut next_sweep = start + SWEEP_INTERVAL;
     let mut errors = 0;
     while !relay.is_stopped() {
-        match socket.receive(packet.room()) {
-            Ok((length, client, server)) => {
-                errors = 0;
-                packet.set_length(length);
-                let from = FiveTuple::new(Transport::Udp, client, server);
-                let action = relay.server().handle(Now::read(), &from, &mut packet);
-                let to = match action {
-                    Action::Forward(to) if to.transport() != Transport::Udp => {
-                        relay.streams().push(&to, packet.bytes());
-                        None
-                    }
-                    Action::Nothing => None,
-                    Action::Reply => Some(from),
-                    Action::Forward(to) => Some(to),
-                };
-                if let Some(to) = to {
-                    // A datagram that cannot be sent is a datagram lost, as on any network.
-                    let _ = socket.send(packet.bytes(), to.client(), to.server());
-                }
+        let wait = match next {
+            Next::Block => Wait::Yes,
+            Next::After(time) => {
+                thread::sleep(time);
+                Wait::No
             }
-            Err(error) if is_timeout(&error) => {}
+        };
+        let count = match socket.receive(&mut room, wait) {
+            Ok(count) => {
+                errors = 0;
+                count
+            }
+            Err(error) if is_timeout(&error) => 0,
             Err(error) => {
                 errors += 1;
                 if errors == ERRORS_IN_A_ROW {
@@ -80,11 +79,32 @@ pub(super) fn run(socket: UdpSocket, bound: SocketAddr, relay: &Handle) {
                 if errors >= ERRORS_IN_A_ROW {
                     thread::sleep(ERROR_PAUSE);
                 }
+                0
+            }
+        };
+        let now = Now::read();
+        pace.received(now.instant, count);
+        let batch = &mut room[..count];
+        for datagram in &mut *batch {
+            if let Some(from) = datagram.path {
+                datagram.path = match lane.handle(now, &from, &mut datagram.packet, || relay.server()) {
+                    Action::Forward(to) if to.transport() != Transport::Udp => {
+                        relay.streams().push(&to, datagram.packet.bytes());
+                        None
+                    }
+                    Action::Nothing => None,
+                    Action::Reply => Some(from),
+                    Action::Forward(to) => Some(to),
+                };
             }
         }
-        if Instant::now() >= next_sweep {
-            relay.server().sweep(Now::read());
-            next_sweep = Instant::now() + SWEEP_INTERVAL;
+        socket.send(batch);
+        let done = Instant::now();
+        next = pace.next(done, count);
+        if done >= next_sweep {
+            relay.server().sweep(now);
+            lane.sweep(now.instant);
+            next_sweep = done + SWEEP_INTERVAL;
         }
     }
 }

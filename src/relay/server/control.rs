@@ -19,9 +19,9 @@ use turn_types::{
 use super::Server;
 use crate::{
     clock::Now,
-    protocol::RELAYED_ADDRESS,
+    protocol::{RELAYED_ADDRESS, Transport},
     relay::{
-        allocation::{Allocation, LIFETIME},
+        allocation::Allocation,
         credentials::{REALM, User},
         five_tuple::FiveTuple,
         message::{Response, not_comprehended, optional, required},
@@ -32,6 +32,9 @@ use crate::{
 /// The range of virtual ports (RFC 8656 §7.2, and [`Port`](crate::protocol::Port)).
 const FIRST_PORT: u16 = 49_152;
 const PORTS: u16 = 16_384;
+
+/// Bytes of a 401 or a 438: a header, ERROR-CODE, REALM and NONCE. (A 400 is shorter, and counted as this.)
+const REFUSAL_LENGTH: usize = 20 + 8 + 12 + 20;
 
 /// Why somebody is not who he would have to be.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -46,18 +49,20 @@ impl Server {
     pub(super) fn respond(&mut self, now: Now, from: &FiveTuple, request: &Message<'_>) -> Option<Response> {
         let method = request.method();
         if method == BINDING {
-            return self.may_answer(now, from).then(|| binding(from, request));
+            let response = binding(from, request);
+            return self.may_answer(now, from, request, response.length()).then_some(response);
         }
         if ![ALLOCATE, REFRESH, CREATE_PERMISSION, CHANNEL_BIND].contains(&method) {
             return None;
         }
         let (user, key) = match self.authenticate(now, from, request) {
             Ok(authenticated) => authenticated,
-            Err(refusal) if self.may_answer(now, from) => {
-                return Some(self.refuse(now, from, request, refusal));
+            Err(refusal) => {
+                let may_answer = self.may_answer(now, from, request, REFUSAL_LENGTH);
+                return may_answer.then(|| self.refuse(now, from, request, refusal));
             }
-            Err(_) => return None,
         };
+        self.budget.fill_up(now.instant, from.client().ip());
         let unknown = not_comprehended(request);
         let response = if !unknown.is_empty() {
             Response::unknown_attributes(request, &unknown)
@@ -69,9 +74,19 @@ impl Server {
         Some(response.signed(&key))
     }
 
-    /// Whether the budget has an answer left for somebody who has not shown who and where he is.
-    fn may_answer(&mut self, now: Now, from: &FiveTuple) -> bool {
-        self.budget.take(now.instant, from.client().ip())
+    /// Whether the budget has an answer of so many bytes left for somebody who has not shown who and where he is. By
+    /// TCP he has shown where.
+    fn may_answer(&mut self, now: Now, from: &FiveTuple, request: &Message<'_>, answer: usize) -> bool {
+        if from.transport() != Transport::Udp {
+            return true;
+        }
+        let address = from.client().ip();
+        self.budget.pay_in(now.instant, address, request.as_bytes().len());
+        let allowed = self.budget.take_out(now.instant, address, answer);
+        if !allowed {
+            self.counts.unanswered.add_one();
+        }
+        allowed
     }
 
     fn refuse(&self, now: Now, from: &FiveTuple, request: &Message<'_>, refusal: Refusal) -> Response {
@@ -83,7 +98,11 @@ impl Server {
         let response = Response::error(request, code);
         let nonce = self.nonces.make(now.instant, from);
         match (Realm::new(REALM), Nonce::new(&nonce)) {
-            (Ok(realm), Ok(nonce)) if refusal != Refusal::BadRequest => response.with(&realm).with(&nonce),
+            (Ok(realm), Ok(nonce)) if refusal != Refusal::BadRequest => {
+                let response = response.with(&realm).with(&nonce);
+                debug_assert_eq!(response.length(), REFUSAL_LENGTH);
+                response
+            }
             _ => response,
         }
     }
@@ -91,12 +110,7 @@ impl Server {
     /// The long-term credential mechanism (RFC 8489 §9.2.4). Nothing is kept of a request before this has
     /// said yes. The nonce comes first: it costs less to check than the signature, and whoever cannot
     /// receive at the address he sends from does not have one.
-    fn authenticate(
-        &mut self,
-        now: Now,
-        from: &FiveTuple,
-        request: &Message<'_>,
-    ) -> Result<(User, IntegrityKey), Refusal> {
+    fn authenticate(&self, now: Now, from: &FiveTuple, request: &Message<'_>) -> Result<(User, IntegrityKey), Refusal> {
         if !request.has_attribute(MessageIntegrity::TYPE) {
             return Err(Refusal::Unauthorized);
         }
@@ -132,15 +146,18 @@ impl Server {
             return Err(ErrorCode::FORBIDDEN);
         }
         if self.table.count(now.instant, user.call, user.side) >= MAX_PER_SIDE {
+            self.counts.over_quota.add_one();
             return Err(ErrorCode::ALLOCATION_QUOTA_REACHED);
         }
         if !self.table.has_room() {
+            self.counts.over_quota.add_one();
             return Err(ErrorCode::INSUFFICIENT_CAPACITY);
         }
         let port = self.free_port(user, even).ok_or(ErrorCode::INSUFFICIENT_CAPACITY)?;
         let transaction = request.transaction_id();
         let tag = self.random.word();
-        let allocation = Allocation::new(now.instant, *from, user, port, transaction, tag);
+        let end = self.table.end_of(now.instant, user.call);
+        let allocation = Allocation::new(now.instant, *from, user, port, transaction, tag, end);
         let response = allocated(now, &allocation, request);
         self.table.insert(allocation);
         response
@@ -160,7 +177,7 @@ impl Server {
     /// Refresh, CreatePermission and ChannelBind: what an allocation's own user may do with it
     /// (RFC 8656 §5).
     fn change(&mut self, now: Now, from: &FiveTuple, user: User, request: &Message<'_>) -> Result<Response, u16> {
-        let allocation = self.table.of_client(now.instant, from).ok_or(ErrorCode::ALLOCATION_MISMATCH)?;
+        let allocation = self.table.of_client_mut(now.instant, from).ok_or(ErrorCode::ALLOCATION_MISMATCH)?;
         if allocation.user != user {
             return Err(ErrorCode::WRONG_CREDENTIALS);
         }
@@ -173,7 +190,11 @@ impl Server {
             let peer: XorPeerAddress = required(request)?;
             let peer = peer.addr(request.transaction_id());
             check_peer(peer)?;
-            allocation.bind(now.instant, number.channel(), peer.port())?;
+            let bound = allocation.bind(now.instant, number.channel(), peer.port());
+            if bound == Err(ErrorCode::INSUFFICIENT_CAPACITY) {
+                self.counts.over_quota.add_one();
+            }
+            bound?;
         } else {
             if family(request)?.is_some_and(|family| family != AddressFamily::IPV4) {
                 return Err(ErrorCode::PEER_ADDRESS_FAMILY_MISMATCH);
@@ -184,8 +205,7 @@ impl Server {
                 return Ok(Response::success(request).with(&Lifetime::new(0)));
             }
             allocation.refresh(now.instant);
-            let lifetime = Lifetime::new(LIFETIME.as_secs() as u32);
-            return Ok(Response::success(request).with(&lifetime));
+            return Ok(Response::success(request).with(&lifetime_of(now, allocation)));
         }
         Ok(Response::success(request))
     }
@@ -238,14 +258,19 @@ fn family(request: &Message<'_>) -> Result<Option<AddressFamily>, u16> {
     Ok(family.map(|family| family.family()))
 }
 
+/// What an allocation has left.
+fn lifetime_of(now: Now, allocation: &Allocation) -> Lifetime {
+    let left = allocation.expires.saturating_duration_since(now.instant);
+    Lifetime::new(left.as_secs() as u32)
+}
+
 /// The success response of an allocation (RFC 8656 §7.2), now or when it is asked for again.
 fn allocated(now: Now, allocation: &Allocation, request: &Message<'_>) -> Result<Response, u16> {
     let transaction = request.transaction_id();
     let relayed = SocketAddr::from((RELAYED_ADDRESS, allocation.port));
-    let left = allocation.expires.saturating_duration_since(now.instant);
     let mut response = Response::success(request)
         .with(&XorRelayedAddress::new(relayed, transaction))
-        .with(&Lifetime::new(left.as_secs() as u32))
+        .with(&lifetime_of(now, allocation))
         .with_mapped_address(request, allocation.five_tuple.client());
     if request.has_attribute(AdditionalAddressFamily::TYPE) {
         let code = ErrorCode::new(ErrorCode::ADDRESS_FAMILY_NOT_SUPPORTED, "");

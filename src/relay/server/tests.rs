@@ -1,5 +1,6 @@
 mod allocate;
 mod change;
 mod forward;
+mod limits;
 mod sequences;
 mod strangers;

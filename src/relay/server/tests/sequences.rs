@@ -4,7 +4,12 @@ use proptest::{collection::vec, prelude::*, sample::select};
 
 use crate::{
     protocol::{CallId, Side},
-    relay::testing::{CALL, Client, OTHER_CALL, Outcome, Scene, channel_data, peer, port_of, send_indication},
+    relay::{
+        five_tuple::FiveTuple,
+        packet::Packet,
+        server::Action,
+        testing::{CALL, Client, OTHER_CALL, Outcome, Scene, channel_data, peer, port_of, send_indication},
+    },
 };
 
 /// Two calls, two sides, two clients each.
@@ -58,6 +63,16 @@ fn port(clients: &[Client], whose: usize) -> u16 {
     clients.get(whose).map_or(50_000, |client| client.port)
 }
 
+/// Where a payload would go, and how it would begin, if nothing were remembered.
+fn found_anew(scene: &mut Scene, sender: &Client, bytes: &[u8]) -> Option<(FiveTuple, Vec<u8>)> {
+    let mut packet = Packet::new();
+    packet.replace(bytes);
+    match scene.server.handle(scene.now, &sender.from, &mut packet) {
+        Action::Forward(to) => Some((to, packet.bytes()[..4].to_vec())),
+        _ => None,
+    }
+}
+
 /// Returns how many payloads were forwarded.
 fn play(steps: Vec<Step>) -> Result<usize, TestCaseError> {
     let mut scene = Scene::new();
@@ -69,6 +84,7 @@ fn play(steps: Vec<Step>) -> Result<usize, TestCaseError> {
         .collect();
     let mut forwarded = 0;
     for step in steps {
+        let mut found = None;
         let (sender, payload, outcome) = match step {
             Step::Allocate(who) => {
                 let (call, side) = owner(who);
@@ -96,10 +112,12 @@ fn play(steps: Vec<Step>) -> Result<usize, TestCaseError> {
             }
             Step::Say(who, whose) => {
                 let bytes = send_indication(peer(port(&clients, whose)), b"said");
+                found = Some(found_anew(&mut scene, &clients[who], &bytes));
                 (who, Some(&b"said"[..]), scene.send(&clients[who].from, &bytes))
             }
             Step::SayOn(who, number) => {
                 let bytes = channel_data(number, b"on a channel");
+                found = Some(found_anew(&mut scene, &clients[who], &bytes));
                 let outcome = scene.send(&clients[who].from, &bytes);
                 (who, Some(&b"on a channel"[..]), outcome)
             }
@@ -123,6 +141,13 @@ fn play(steps: Vec<Step>) -> Result<usize, TestCaseError> {
             }
         };
         scene.server.table.len();
+        if let Some(found) = found {
+            let gone = match &outcome {
+                Outcome::Forward(to, bytes) => Some((*to, bytes[..4].to_vec())),
+                _ => None,
+            };
+            prop_assert_eq!(gone, found, "a remembered route is the one that would be found now");
+        }
         if let Outcome::Forward(to, _) = &outcome {
             let receiver = clients.iter().position(|client| client.from == *to);
             let (call, side) = owner(receiver.unwrap());
@@ -138,8 +163,13 @@ fn play(steps: Vec<Step>) -> Result<usize, TestCaseError> {
     Ok(forwarded)
 }
 
+/// So many of them. What failed is printed, and kept nowhere.
+fn cases(count: u32) -> ProptestConfig {
+    ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(count) }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(400))]
+    #![proptest_config(cases(400))]
 
     #[test]
     fn a_payload_only_ever_reaches_the_partner(steps in steps()) {
@@ -200,7 +230,7 @@ fn attribute() -> impl Strategy<Value = (u16, Vec<u8>)> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2_000))]
+    #![proptest_config(cases(2_000))]
 
     /// With a good nonce and a user name that reads well, so that it gets as far as it can.
     #[test]

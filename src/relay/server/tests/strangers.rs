@@ -247,17 +247,48 @@ fn answers_to_strangers_are_limited_and_others_are_not() {
     let mut scene = Scene::new();
     let friend = scene.allocated("198.51.100.1:1000", CALL, Side::A);
     let stranger = from("198.51.100.1:2000");
-    let mut answers = 0;
+    let (mut sent, mut answered) = (0, 0);
     for _ in 0..2_000 {
-        for request in [binding_request(), unsigned(turn_types::message::ALLOCATE, &[&udp()])] {
-            answers += usize::from(scene.send(&stranger, &request) != Outcome::Nothing);
+        for request in [binding_request(), unsigned(turn_types::message::ALLOCATE, &[])] {
+            sent += request.len();
+            if let Outcome::Reply(answer) = scene.send(&stranger, &request) {
+                answered += answer.len();
+            }
         }
     }
-    assert!(answers < 600, "{answers}");
-    let forged = friend.signed(turn_types::message::REFRESH, &[]);
-    assert_eq!(scene.send(&stranger, &forged), Outcome::Nothing);
-    assert_eq!(friend.refresh(&mut scene, 600).code(), 0);
+    assert!(answered < sent * 2 / 3, "{answered} bytes for {sent}");
+    assert!(scene.server.counts().unanswered.get() > 2_000);
     assert_eq!(scene.send(&from("198.51.100.2:1"), &binding_request()).code(), 0);
+    // Somebody who signs speaks for his network, and gets his own answer whatever others have used up.
+    while scene.send(&stranger, &binding_request()) != Outcome::Nothing {}
+    assert_eq!(friend.refresh(&mut scene, 600).code(), 0);
+    assert_eq!(scene.send(&stranger, &binding_request()).code(), 0);
+}
+
+#[test]
+fn a_caller_whose_network_has_been_used_up_gets_in_by_repeating() {
+    let mut scene = Scene::new();
+    let stranger = from("198.51.100.1:2000");
+    while scene.send(&stranger, &unsigned(turn_types::message::ALLOCATE, &[])) != Outcome::Nothing {}
+    let caller = scene.client("198.51.100.1:1000", CALL, Side::A);
+    let request = unsigned(turn_types::message::ALLOCATE, &[&udp()]);
+    // Browsers send a request seven times (RFC 8489 §6.2.1).
+    let answered = (0..7).any(|_| scene.send(&caller.from, &request) != Outcome::Nothing);
+    assert!(answered);
+}
+
+#[test]
+fn no_answer_is_longer_than_it_is_counted() {
+    let mut scene = Scene::new();
+    for client in ["198.51.100.1:1000", "[2001:db8::1]:1000"] {
+        let client = from(client);
+        let Outcome::Reply(refusal) = scene.send(&client, &unsigned(turn_types::message::ALLOCATE, &[])) else {
+            panic!("no answer");
+        };
+        assert_eq!(refusal.len(), 60);
+        let Outcome::Reply(binding) = scene.send(&client, &binding_request()) else { panic!("no answer") };
+        assert!(binding.len() <= 44);
+    }
 }
 
 #[test]

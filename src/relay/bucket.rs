@@ -1,0 +1,101 @@
+//! How much one allocation may send: enough for voice, and too little for anything else.
+
+use std::{
+    sync::atomic::{AtomicU64, Ordering},
+    time::{Duration, Instant},
+};
+
+/// Bytes a second, the headers of every packet counted in. Opus at 48 kbit/s is 120 bytes every 20 ms; RTP, SRTP, UDP
+/// and IP make that 174, or 8,700 bytes a second. RTCP, the checks of ICE and a few words on the data channel find
+/// room in the rest; a file of a megabyte takes a minute.
+pub(super) const RATE: u64 = 16_000;
+
+/// Bytes at once, on top: four seconds of the rate. A DTLS handshake takes 5,000, and what a network has held back
+/// for seconds comes in one go as well.
+pub(super) const BURST: u64 = 4 * RATE;
+
+/// What a packet costs besides its payload: IPv4 and UDP headers. Without it, a flood of tiny packets would be free.
+pub(super) const OVERHEAD: u64 = 28;
+
+const NANOSECONDS: u64 = 1_000_000_000;
+
+/// A token bucket in one number, filled by the clock. One thread or task takes from it, because a 5-tuple always
+/// comes by the same one; so reading and writing need not be one step.
+pub(super) struct Bucket {
+    start: Instant,
+    /// When it is full again, in nanoseconds from the start.
+    full: AtomicU64,
+}
+
+impl Bucket {
+    /// A full one.
+    pub fn new(now: Instant) -> Self {
+        Self { start: now, full: AtomicU64::new(0) }
+    }
+
+    /// Whether a payload of so many bytes may pass; if so, it is counted.
+    pub fn take(&self, now: Instant, length: usize) -> bool {
+        const BURST_TIME: u64 = BURST * NANOSECONDS / RATE;
+        let cost = (length as u64 + OVERHEAD) * NANOSECONDS / RATE;
+        let now = nanoseconds(now.saturating_duration_since(self.start));
+        let after = self.full.load(Ordering::Relaxed).max(now) + cost;
+        let allowed = after <= now + BURST_TIME;
+        if allowed {
+            self.full.store(after, Ordering::Relaxed);
+        }
+        allowed
+    }
+}
+
+/// Wraps after 584 years.
+fn nanoseconds(time: Duration) -> u64 {
+    time.as_nanos() as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// How many of the packets that come every so often in a minute pass.
+    fn passed(length: usize, every: Duration) -> (u32, u32) {
+        let start = Instant::now();
+        let bucket = Bucket::new(start);
+        let count = (Duration::from_secs(60).as_nanos() / every.as_nanos()) as u32;
+        let passed = (0..count).filter(|number| bucket.take(start + every * *number, length)).count();
+        (passed as u32, count)
+    }
+
+    #[test]
+    fn voice_passes_for_ever() {
+        // 48 kbit/s Opus in SRTP, and 10 ms packets of the same.
+        for (length, milliseconds) in [(120 + 26, 20), (60 + 26, 10)] {
+            let (passed, all) = passed(length, Duration::from_millis(milliseconds));
+            assert_eq!(passed, all);
+        }
+    }
+
+    #[test]
+    fn a_file_does_not() {
+        // One megabit a second in packets of 1,200 bytes.
+        let (passed, all) = passed(1_200, Duration::from_micros(9_600));
+        let rate = u64::from(passed) * 1_228 / 60;
+        assert!(rate <= RATE + BURST / 60, "{rate}");
+        assert!(passed * 6 < all, "{passed} of {all}");
+    }
+
+    #[test]
+    fn tiny_packets_are_not_free() {
+        let (passed, _) = passed(0, Duration::from_micros(100));
+        assert!(u64::from(passed) <= (60 * RATE + BURST) / OVERHEAD, "{passed}");
+    }
+
+    #[test]
+    fn a_burst_is_there_again_after_a_pause() {
+        let start = Instant::now();
+        let bucket = Bucket::new(start);
+        let burst = |at| (0..1_000).filter(|_| bucket.take(at, 100)).count() as u64;
+        assert_eq!(burst(start), BURST / (100 + OVERHEAD));
+        assert_eq!(burst(start + Duration::from_secs(1)), RATE / (100 + OVERHEAD));
+        assert_eq!(burst(start + Duration::from_secs(60)), BURST / (100 + OVERHEAD));
+    }
+}
