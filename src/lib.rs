@@ -43,7 +43,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use socket2::{Domain, Protocol, Socket, Type};
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 use crate::config::{Config, DEFAULT_LISTEN};
 use crate::door::{Arrival, Door, tls};
@@ -218,7 +218,7 @@ fn raise_file_limit() {
     let raised = getrlimit(Resource::RLIMIT_NOFILE)
         .and_then(|(_, most)| setrlimit(Resource::RLIMIT_NOFILE, most, most).map(|()| most));
     match raised {
-        Ok(most) => info!(most, "open files"),
+        Ok(most) => debug!(most, "open files"),
         Err(error) => warn!(%error, "the limit of open files stays what it is"),
     }
 }

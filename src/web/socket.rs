@@ -343,6 +343,10 @@ impl Pump {
     /// Closes the socket for a reason, with what belongs to the visitor: whoever breaks the protocol is not waited for.
     async fn close(&mut self, code: CloseCode) -> Next {
         debug!(visitor = self.line.id.0, ?code, "socket closed");
+        if code != CloseCode::Replaced {
+            // First, since writing may take its time, and nobody should be paired with somebody who is shown out.
+            self.line.apply(Input::End);
+        }
         let frame = CloseFrame { code: code.code(), reason: Default::default() };
         self.write(Message::Close(Some(frame))).await;
         self.socket = None;

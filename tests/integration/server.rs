@@ -65,8 +65,13 @@ impl TestServer {
 
     /// Waits until it has said a line with these words, and returns that line.
     pub async fn said(&self, words: &str) -> String {
+        self.said_times(words, 1).await
+    }
+
+    /// Waits until it has said so many lines with these words, and returns the first.
+    pub async fn said_times(&self, words: &str, times: usize) -> String {
         let mut output = self.output.subscribe();
-        let text = timeout(DEADLINE, output.wait_for(|text| text.contains(words))).await;
+        let text = timeout(DEADLINE, output.wait_for(|text| text.matches(words).count() >= times)).await;
         let text = text.unwrap_or_else(|_| panic!("the server did not say {words}")).expect("the readers live");
         text.lines().find(|line| line.contains(words)).unwrap_or_default().to_owned()
     }

@@ -268,41 +268,21 @@ async fn a_vanished_socket_in_each_state() {
     let idle = Visitor::arrive(&server).await;
     let waiting = Visitor::waiting(&server).await;
     drop((unheard, idle, waiting));
-    // Matched: whether or not the server has seen the drop yet, the next visitor ends up with somebody real.
-    let mut one = Visitor::arrive(&server).await;
-    one.join().await;
-    let mut other = Visitor::arrive(&server).await;
-    other.join().await;
-    let call = loop {
-        let (call, ..) = other.matched().await;
-        match timeout(DEADLINE, one.matched_or_back()).await.expect("in time") {
-            Some(same) if same == call => break call,
-            _ => {}
-        }
-    };
+    server.said_times("away", 3).await;
+    // Matched: the other goes back.
+    let (one, mut other, call) = matched(&server).await;
     drop(one);
     assert_eq!(other.next().await, ServerMessage::Ended { call, why: EndReason::Vanished });
     assert_eq!(other.next().await, ServerMessage::Waiting {});
     drop(other);
+    server.stop().await;
     // Talking, with a close that was meant (a closed tab says 1001).
+    let server = TestServer::start().await;
     let (mut one, mut other, call) = talking(&server).await;
     let away = tokio_tungstenite::tungstenite::protocol::CloseFrame { code: 1001.into(), reason: Default::default() };
     one.raw(Message::Close(Some(away))).await;
     assert_eq!(other.next().await, ServerMessage::Ended { call, why: EndReason::Left });
     server.stop().await;
-}
-
-impl Visitor {
-    /// The call of the next match, or nothing when it was taken back.
-    async fn matched_or_back(&mut self) -> Option<CallId> {
-        loop {
-            match self.next().await {
-                ServerMessage::Matched { call, .. } => return Some(call),
-                ServerMessage::Ended { why: EndReason::Vanished, .. } => return None,
-                _ => {}
-            }
-        }
-    }
 }
 
 #[tokio::test]
