@@ -10,7 +10,7 @@ use std::{
 use sotto::{
     clock::Now,
     protocol::{CallId, RELAYED_ADDRESS, Side, Transport},
-    relay::{Action, Credentials, FiveTuple, MAX_DATAGRAM, Packet, REALM, Secret, Server},
+    relay::{Action, Credentials, Decoder, FiveTuple, MAX_DATAGRAM, Packet, REALM, Secret, Server},
 };
 use stun_types::{
     attribute::{AttributeType, Nonce, RawAttribute, Realm, Username},
@@ -280,4 +280,42 @@ fn step(scene: &mut Scene, script: &mut Script<'_>) -> Option<()> {
         }
     }
     Some(())
+}
+
+/// A stream is cut into the same messages however it arrives. The input begins with the lengths of the pieces.
+pub fn framing(bytes: &[u8]) {
+    let Some((&count, rest)) = bytes.split_first() else { return };
+    let (pieces, stream) = rest.split_at(usize::from(count % 32).min(rest.len()));
+    let (messages, malformed) = cut(stream, &[]);
+    assert_eq!((&messages, malformed), (&cut(stream, pieces).0, cut(stream, pieces).1));
+    let mut at = 0;
+    for message in messages {
+        assert!(message.len() <= MAX_DATAGRAM && stream[at..].starts_with(&message));
+        at += message.len().next_multiple_of(4);
+    }
+}
+
+/// The messages of a stream that comes in pieces of these lengths, over and over, and whether it broke off.
+fn cut(mut stream: &[u8], pieces: &[u8]) -> (Vec<Vec<u8>>, bool) {
+    let mut decoder = Decoder::new();
+    let mut lengths = pieces.iter().cycle().map(|length| usize::from(*length).max(1));
+    let mut messages = Vec::new();
+    loop {
+        loop {
+            match decoder.message() {
+                Ok(Some(message)) => messages.push(message.to_vec()),
+                Ok(None) => break,
+                Err(_) => return (messages, true),
+            }
+        }
+        if stream.is_empty() {
+            return (messages, false);
+        }
+        let room = decoder.room();
+        let length = lengths.next().unwrap_or(usize::MAX).min(room.len()).min(stream.len());
+        assert!(length > 0, "there is always room for what is missing");
+        room[..length].copy_from_slice(&stream[..length]);
+        decoder.filled(length);
+        stream = &stream[length..];
+    }
 }
