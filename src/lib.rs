@@ -6,7 +6,7 @@
 //!        ▲                          │  ▲        │
 //!        │                          ▼  └────────┘ Matched { call, side, partner's mailbox }
 //!        └─ descriptions, credentials ─ visitor ◀─mailbox─▶ partner's visitor
-//!  visitor's page ──udp──▶ relay ──▶ partner's page           (DTLS-SRTP, opaque to us)
+//!  visitor's page ──udp, tcp, tls──▶ relay ──▶ partner's page  (DTLS-SRTP, opaque to us)
 //! ```
 //!
 //! - [`door`] is the one TCP port: it tells pages from TURN clients, and has TLS where the operator wants it.
@@ -21,7 +21,7 @@
 //! - [`caller`] is a visitor without a browser, for the tests and later for probes.
 //! - [`config`] is what an operator can set.
 //!
-//! Imports point one way: `main → lib → web → visitor → {matchmaking, relay} → mailbox → protocol`. A call is two symmetric
+//! Imports point one way: `main → lib → web → {door, visitor} → {matchmaking, relay} → mailbox → protocol`. A call is two symmetric
 //! values, one owned by each side's visitor; there is no call table.
 
 pub mod caller;
