@@ -4,19 +4,14 @@
  * are not either. What is done to it is done in order, one thing after the other.
  */
 
+import { BYE_MS, Channel } from './channel.js';
 import { candidate, compose, extract, iceServer, relayedPort } from './description.js';
 
 /** @typedef {import('./types.js').Description} Description */
 /** @typedef {import('./types.js').PartnerFrame} PartnerFrame */
 
-/** The whole of a farewell on the data channel. */
-const BYE = 'bye';
-
 /** More candidates than a browser makes. */
 const MAX_EARLY = 32;
-
-/** For the farewell to get out of the door before it closes. */
-const BYE_MS = 200;
 
 export class Call {
   #handlers;
@@ -55,10 +50,7 @@ export class Call {
     });
     this.#pc = pc;
     if (offerer) this.#offerAudio();
-    this.#channel = pc.createDataChannel('', { negotiated: true, id: 0 });
-    this.#channel.onmessage = ({ data }) => {
-      if (data === BYE) handlers.onBye();
-    };
+    this.#channel = new Channel(pc, { onOpen() {}, onBytes() {}, onBye: handlers.onBye });
     pc.onicecandidate = ({ candidate: gathered }) => {
       const port = gathered && relayedPort(gathered);
       if (!port) return;
@@ -114,13 +106,10 @@ export class Call {
   close(bye) {
     if (this.#closed) return;
     this.#closed = true;
-    this.#pc.onicecandidate = this.#pc.ontrack = this.#pc.onconnectionstatechange = this.#channel.onmessage = null;
-    if (bye && this.#channel.readyState === 'open') {
-      this.#channel.send(BYE);
-      setTimeout(() => this.#pc.close(), BYE_MS);
-    } else {
-      this.#pc.close();
-    }
+    this.#pc.onicecandidate = this.#pc.ontrack = this.#pc.onconnectionstatechange = null;
+    this.#channel.close();
+    if (bye && this.#channel.bye()) setTimeout(() => this.#pc.close(), BYE_MS);
+    else this.#pc.close();
   }
 
   #offerAudio() {

@@ -137,6 +137,13 @@
  */
 
 /**
+ * @typedef {object} ChannelHandlers
+ * @property {() => void} onOpen
+ * @property {(bytes: Uint8Array<ArrayBuffer>) => void} onBytes at least one; the first says what they are
+ * @property {() => void} onBye the partner has left
+ */
+
+/**
  * @typedef {object} MicrophoneHandlers
  * @property {() => void} onGranted it is here
  * @property {(problem: MicProblem) => void} onRefused it is not, and why

@@ -1,0 +1,48 @@
+// @ts-check
+/**
+ * The one data channel of a call, negotiated by both pages alike (id 0, RFC 8831). What goes over it is between the
+ * two pages: the server relays it encrypted.
+ *
+ * A message is the text `bye`, or bytes whose first one says what they are. What is none of these is nothing.
+ */
+
+/** The whole of a farewell. */
+const BYE = 'bye';
+
+/** For the farewell to get out of the door before it closes. */
+export const BYE_MS = 200;
+
+export class Channel {
+  #channel;
+
+  /**
+   * @param {RTCPeerConnection} pc
+   * @param {import('./types.js').ChannelHandlers} handlers
+   */
+  constructor(pc, handlers) {
+    this.#channel = pc.createDataChannel('', { negotiated: true, id: 0 });
+    this.#channel.binaryType = 'arraybuffer';
+    this.#channel.onopen = () => handlers.onOpen();
+    this.#channel.onmessage = ({ data }) => {
+      if (data === BYE) handlers.onBye();
+      else if (data instanceof ArrayBuffer && data.byteLength > 0) handlers.onBytes(new Uint8Array(data));
+    };
+  }
+
+  /** Nothing, while the channel is not open. @param {Uint8Array<ArrayBuffer>} bytes */
+  send(bytes) {
+    if (this.#channel.readyState === 'open') this.#channel.send(bytes);
+  }
+
+  /** Hears nothing from now on. */
+  close() {
+    this.#channel.onopen = this.#channel.onmessage = null;
+  }
+
+  /** Says farewell. Whether it could be said; it needs `BYE_MS` to get out of the door. */
+  bye() {
+    if (this.#channel.readyState !== 'open') return false;
+    this.#channel.send(BYE);
+    return true;
+  }
+}
