@@ -1,6 +1,8 @@
 //! The relay over real sockets, by a client that shares no code with it but the STUN crate.
 
 mod client;
+#[cfg(target_os = "linux")]
+mod floods;
 mod found;
 mod independent;
 #[path = "../fuzz/relay.rs"]
