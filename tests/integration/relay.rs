@@ -4,7 +4,11 @@ mod client;
 #[cfg(target_os = "linux")]
 mod floods;
 mod found;
+#[cfg(target_os = "linux")]
+mod house;
 mod independent;
+#[cfg(target_os = "linux")]
+mod mutations;
 #[path = "../fuzz/relay.rs"]
 mod rules;
 mod streams;
