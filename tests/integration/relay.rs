@@ -12,6 +12,7 @@ mod mutations;
 #[path = "../fuzz/relay.rs"]
 mod rules;
 mod streams;
+mod weaknesses;
 
 use std::{
     io::ErrorKind,

@@ -27,7 +27,7 @@ const OTHER_CALL: CallId = CallId::from_u128(2);
 const QUIET: Duration = Duration::from_millis(200);
 
 /// A server in this process, stopped when dropped.
-struct House {
+pub(super) struct House {
     address: SocketAddr,
     secret: Secret,
     stop: Option<oneshot::Sender<()>>,
@@ -35,7 +35,7 @@ struct House {
 }
 
 impl House {
-    fn start(listen: &str, identity: Option<&Identity>) -> Self {
+    pub fn start(listen: &str, identity: Option<&Identity>) -> Self {
         let file = std::env::temp_dir().join(format!("sotto-secret-{}", uuid::Uuid::new_v4()));
         std::fs::write(&file, "\n a secret of the tests \n").unwrap();
         let config = Config {
@@ -61,17 +61,17 @@ impl House {
         Self { address, secret, stop: Some(stop), thread: Some(thread) }
     }
 
-    fn at(&self, ip: &str) -> SocketAddr {
+    pub fn at(&self, ip: &str) -> SocketAddr {
         SocketAddr::new(ip.parse().unwrap(), self.address.port())
     }
 
-    fn mint(&self, call: CallId, side: Side) -> Credentials {
+    pub fn mint(&self, call: CallId, side: Side) -> Credentials {
         let unix = SystemTime::UNIX_EPOCH.elapsed().unwrap().as_secs();
         self.secret.mint(call, side, unix)
     }
 
     /// Somebody who has come this way, with an allocation.
-    fn client(&self, way: &str, ip: &str, call: CallId, side: Side) -> Client {
+    pub fn client(&self, way: &str, ip: &str, call: CallId, side: Side) -> Client {
         let (server, credentials) = (self.at(ip), self.mint(call, side));
         let mut client = match way {
             "udp" => Client::new(SocketAddr::new(server.ip(), 0), server, credentials),
@@ -84,7 +84,7 @@ impl House {
         client
     }
 
-    fn pair(&self, ways: [&str; 2], ips: [&str; 2], call: CallId) -> (Client, Client) {
+    pub fn pair(&self, ways: [&str; 2], ips: [&str; 2], call: CallId) -> (Client, Client) {
         let a = self.client(ways[0], ips[0], call, Side::A);
         let b = self.client(ways[1], ips[1], call, Side::B);
         assert_eq!(a.permit(b.relayed), 0);

@@ -3,7 +3,8 @@
 //! Sources: the RFCs' own security considerations; the CVEs of coturn and of others; "ES" are Enable Security's
 //! reports (the open relay of Slack, 2020; TURN security threats, 2026); "coturn #" are its pull requests. After each
 //! row the call that it was tried on goes on as before. Those that need sockets are in `tests/integration/relay`:
-//! `streams.rs` has slow and stuck peers, `floods.rs` half-open connections and spoofed sources.
+//! `weaknesses.rs` by UDP, TCP and TLS, `streams.rs` with slow and stuck peers, `floods.rs` with half-open connections
+//! and requests from everywhere.
 
 use std::net::SocketAddr;
 
