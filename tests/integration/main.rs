@@ -4,6 +4,7 @@
 mod browser;
 mod caller;
 mod mixed;
+mod model;
 mod network;
 mod page;
 mod relay;
