@@ -3,6 +3,8 @@
 
 mod browser;
 mod caller;
+mod files;
+mod http;
 mod mixed;
 mod network;
 mod page;
