@@ -59,7 +59,7 @@ async fn the_list_of_hashes_is_of_what_is_delivered_and_of_the_repository() {
     }
     assert!(compressed > lines.len() / 2, "{compressed} of {} came compressed", lines.len());
     // The addresses without the file's own name.
-    for (path, file) in [("/", "index.html")] {
+    for (path, file) in [("/", "index.html"), ("/privacy", "privacy.html")] {
         let hash = lines.iter().find(|(_, path)| *path == file).expect("a line").0;
         assert_eq!(sha256(&get(&server, path, "").await.body), hash, "{path}");
     }

@@ -8,6 +8,7 @@ mod http;
 mod mixed;
 mod network;
 mod page;
+mod privacy;
 mod relay;
 mod server;
 mod shim;
