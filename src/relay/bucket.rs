@@ -19,8 +19,8 @@ pub(super) const OVERHEAD: u64 = 28;
 
 const NANOSECONDS: u64 = 1_000_000_000;
 
-/// A token bucket in one number, filled by the clock. One thread or task takes from it, because a 5-tuple always
-/// comes by the same one; so reading and writing need not be one step.
+/// A token bucket in one number, filled by the clock. One thread or task takes from it at a time, because a 5-tuple
+/// comes by one; but it moves to another when a thread is added, and then both may take for a moment.
 pub(super) struct Bucket {
     start: Instant,
     /// When it is full again, in nanoseconds from the start.
@@ -38,12 +38,11 @@ impl Bucket {
         const BURST_TIME: u64 = BURST * NANOSECONDS / RATE;
         let cost = (length as u64 + OVERHEAD) * NANOSECONDS / RATE;
         let now = nanoseconds(now.saturating_duration_since(self.start));
-        let after = self.full.load(Ordering::Relaxed).max(now) + cost;
-        let allowed = after <= now + BURST_TIME;
-        if allowed {
-            self.full.store(after, Ordering::Relaxed);
-        }
-        allowed
+        let taken = self.full.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |full| {
+            let after = full.max(now) + cost;
+            (after <= now + BURST_TIME).then_some(after)
+        });
+        taken.is_ok()
     }
 }
 
@@ -87,6 +86,18 @@ mod tests {
     fn tiny_packets_are_not_free() {
         let (passed, _) = passed(0, Duration::from_micros(100));
         assert!(u64::from(passed) <= (60 * RATE + BURST) / OVERHEAD, "{passed}");
+    }
+
+    #[test]
+    fn two_threads_get_no_more_than_one() {
+        let now = Instant::now();
+        let bucket = Bucket::new(now);
+        let take = || (0..100_000).filter(|_| bucket.take(now, 0)).count() as u64;
+        let passed = std::thread::scope(|scope| {
+            let threads = [scope.spawn(take), scope.spawn(take)];
+            threads.map(|thread| thread.join().unwrap()).iter().sum::<u64>()
+        });
+        assert_eq!(passed, BURST / OVERHEAD);
     }
 
     #[test]
