@@ -38,7 +38,6 @@ pub mod web;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, UdpSocket};
 use std::sync::Arc;
-use std::thread::JoinHandle;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
@@ -67,8 +66,7 @@ pub struct Server {
     address: SocketAddr,
     encrypted: bool,
     house: Arc<House>,
-    /// The relay's thread.
-    relaying: JoinHandle<()>,
+    threads: relay::Threads,
 }
 
 impl Server {
@@ -97,10 +95,10 @@ impl Server {
         let address = tcp.local_addr()?;
         let listener = tokio::net::TcpListener::from_std(tcp)?;
         let encrypted = tls.is_some();
-        let (relay, relaying) = relay::start(udp, secret)?;
+        let (relay, threads) = relay::start(udp, secret)?;
         let door = Door::new(listener, tls, relay.clone());
         let house = Arc::new(House::new(config, relay));
-        Ok(Self { door, address, encrypted, house, relaying })
+        Ok(Self { door, address, encrypted, house, threads })
     }
 
     /// The address that was taken, with the port if it was left to the system.
@@ -123,9 +121,9 @@ impl Server {
     ///
     /// # Errors
     ///
-    /// When accepting connections fails for good.
+    /// When the relay or accepting connections fails for good. Then, too, every page is told before.
     pub async fn run(self, shutdown: impl Future<Output = ()> + Send + 'static) -> anyhow::Result<()> {
-        let Self { door, house, relaying, .. } = self;
+        let Self { door, house, threads, .. } = self;
         let relay = house.relay.clone();
         let matching = tokio::spawn({
             let house = Arc::clone(&house);
@@ -134,9 +132,12 @@ impl Server {
         let closing = house.closing.clone();
         let serving = axum::serve(door, web::router(house).into_make_service_with_connect_info::<Arrival>())
             .with_graceful_shutdown({
-                let closing = closing.clone();
+                let (closing, failed) = (closing.clone(), threads.failed());
                 async move {
-                    shutdown.await;
+                    tokio::select! {
+                        () = shutdown => {}
+                        () = failed => {}
+                    }
                     info!("closing");
                     closing.send_replace(true);
                 }
@@ -160,10 +161,15 @@ impl Server {
             () = overdue => Ok::<_, std::io::Error>(()),
         };
         matching.abort();
+        let has_failed = threads.have_failed();
         relay.stop();
-        // The thread ends at once, and a panic in it has been printed.
-        let _ = tokio::task::spawn_blocking(|| relaying.join()).await;
-        served.context("serving failed")
+        let _ = tokio::task::spawn_blocking(|| threads.join()).await;
+        served.context("serving failed")?;
+        if has_failed {
+            // Half a server would look well and connect nobody. Whoever has started it can start it again.
+            bail!("the relay has failed");
+        }
+        Ok(())
     }
 }
 

@@ -159,8 +159,8 @@ pub fn serve(kind: Kind) -> anyhow::Result<()> {
     });
     match kind {
         Kind::Sotto => {
-            let (_handle, thread) = relay::start(socket, Secret::new(SECRET.as_bytes()))?;
-            let _ = thread.join();
+            let (_handle, threads) = relay::start(socket, Secret::new(SECRET.as_bytes()))?;
+            threads.join();
             Ok(())
         }
         Kind::Coturn => anyhow::bail!("coturn serves itself"),

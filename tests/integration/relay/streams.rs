@@ -118,7 +118,7 @@ impl Drop for House {
     }
 }
 
-fn exchange(a: &Client, b: &Client) {
+pub fn exchange(a: &Client, b: &Client) {
     a.send(b.relayed, b"indications");
     assert_eq!(b.receive(), Received::from_peer(a.relayed, b"indications"));
     assert_eq!(b.bind(0x4001, a.relayed), 0);
