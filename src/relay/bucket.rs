@@ -53,6 +53,8 @@ fn nanoseconds(time: Duration) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use std::thread;
+
     use super::*;
 
     /// How many of the packets that come every so often in a minute pass.
@@ -91,13 +93,25 @@ mod tests {
     #[test]
     fn two_threads_get_no_more_than_one() {
         let now = Instant::now();
-        let bucket = Bucket::new(now);
-        let take = || (0..100_000).filter(|_| bucket.take(now, 0)).count() as u64;
-        let passed = std::thread::scope(|scope| {
-            let threads = [scope.spawn(take), scope.spawn(take)];
+        let buckets: Vec<Bucket> = (0..1_000).map(|_| Bucket::new(now)).collect();
+        let ready = AtomicU64::new(0);
+        let empty_all = || {
+            let mut passed = 0;
+            for (bucket, both) in buckets.iter().zip((2..).step_by(2)) {
+                // Side by side, or one would be done before the other begins.
+                ready.fetch_add(1, Ordering::AcqRel);
+                while ready.load(Ordering::Acquire) < both {
+                    thread::yield_now();
+                }
+                passed += (0..BURST / OVERHEAD).filter(|_| bucket.take(now, 0)).count() as u64;
+            }
+            passed
+        };
+        let passed = thread::scope(|scope| {
+            let threads = [scope.spawn(empty_all), scope.spawn(empty_all)];
             threads.map(|thread| thread.join().unwrap()).iter().sum::<u64>()
         });
-        assert_eq!(passed, BURST / OVERHEAD);
+        assert_eq!(passed, buckets.len() as u64 * (BURST / OVERHEAD));
     }
 
     #[test]
