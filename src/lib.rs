@@ -42,6 +42,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use socket2::{Domain, Protocol, Socket, Type};
+use tokio::task::JoinHandle;
 use tracing::{debug, info, warn};
 
 use crate::config::{Config, DEFAULT_LISTEN};
@@ -64,7 +65,7 @@ const HEALTH_WITHIN: Duration = Duration::from_secs(3);
 pub struct Server {
     door: Door,
     address: SocketAddr,
-    encrypted: bool,
+    tls: Option<Arc<tls::Identity>>,
     house: Arc<House>,
     threads: relay::Threads,
 }
@@ -81,7 +82,8 @@ impl Server {
             Some(bytes) => relay::Secret::new(&bytes),
             None => relay::Secret::random()?,
         };
-        let tls = config.tls()?.map(|(certificates, key)| tls::acceptor(certificates, key)).transpose()?;
+        let tls =
+            config.tls()?.map(|(certificates, key)| tls::Identity::read(certificates, key)).transpose()?.map(Arc::new);
         raise_file_limit();
         let (tcp, udp) = match take_port(config.listen) {
             // A container or machine without IPv6; whoever named an address gets that address or an error.
@@ -94,11 +96,10 @@ impl Server {
         .with_context(|| format!("cannot listen on {}", config.listen))?;
         let address = tcp.local_addr()?;
         let listener = tokio::net::TcpListener::from_std(tcp)?;
-        let encrypted = tls.is_some();
         let (relay, threads) = relay::start(udp, secret)?;
-        let door = Door::new(listener, tls, relay.clone());
+        let door = Door::new(listener, tls.clone(), relay.clone());
         let house = Arc::new(House::new(config, relay));
-        Ok(Self { door, address, encrypted, house, threads })
+        Ok(Self { door, address, tls, house, threads })
     }
 
     /// The address that was taken, with the port if it was left to the system.
@@ -109,7 +110,7 @@ impl Server {
     /// Where a browser on this machine finds the page. `localhost` for a wildcard address: browsers give the microphone
     /// to secure contexts only, and without TLS that is `localhost` or a loopback address.
     pub fn url(&self) -> String {
-        let scheme = if self.encrypted { "https" } else { "http" };
+        let scheme = if self.tls.is_some() { "https" } else { "http" };
         if self.address.ip().is_unspecified() {
             format!("{scheme}://localhost:{}", self.address.port())
         } else {
@@ -123,12 +124,13 @@ impl Server {
     ///
     /// When the relay or accepting connections fails for good. Then, too, every page is told before.
     pub async fn run(self, shutdown: impl Future<Output = ()> + Send + 'static) -> anyhow::Result<()> {
-        let Self { door, house, threads, .. } = self;
+        let Self { door, tls, house, threads, .. } = self;
         let relay = house.relay.clone();
         let matching = tokio::spawn({
             let house = Arc::clone(&house);
             async move { house.matchmaker.run().await }
         });
+        let following = tls.map(|tls| tokio::spawn(tls.follow()));
         let closing = house.closing.clone();
         let serving = axum::serve(door, web::router(house).into_make_service_with_connect_info::<Arrival>())
             .with_graceful_shutdown({
@@ -161,6 +163,7 @@ impl Server {
             () = overdue => Ok::<_, std::io::Error>(()),
         };
         matching.abort();
+        following.inspect(JoinHandle::abort);
         let has_failed = threads.have_failed();
         relay.stop();
         let _ = tokio::task::spawn_blocking(|| threads.join()).await;

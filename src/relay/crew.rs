@@ -291,7 +291,7 @@ mod tests {
         while cpu() < before + Duration::from_millis(20) {
             assert!(start.elapsed() < DEADLINE);
         }
-        let other = thread::spawn(move || cpu()).join().unwrap();
+        let other = thread::spawn(cpu).join().unwrap();
         assert!(other < Duration::from_millis(20), "each has its own");
     }
 
