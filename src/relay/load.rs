@@ -17,7 +17,8 @@ const MEMORY: f64 = 3.0;
 /// How often it is worth looking.
 pub(super) const LOOK_EVERY: Duration = Duration::from_secs(1);
 
-/// The load of one thread, as it sees it itself.
+/// The load of one thread, as it sees it itself: by its CPU time, since one that waits for a core would have to share
+/// that core with the next.
 pub(super) struct Load {
     /// The share of its time that it has worked, lately.
     share: f64,

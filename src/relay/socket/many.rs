@@ -13,8 +13,8 @@ use nix::{
     cmsg_space,
     libc::{in_addr, in_pktinfo, in6_addr, in6_pktinfo},
     sys::socket::{
-        ControlMessage, ControlMessageOwned, MsgFlags, MultiHeaders, RecvMsg, Shutdown, SockaddrStorage, recvmmsg,
-        sendmmsg, setsockopt, shutdown, sockopt,
+        ControlMessage, ControlMessageOwned, MsgFlags, MultiHeaders, RecvMsg, Shutdown, SockaddrStorage, getsockopt,
+        recvmmsg, sendmmsg, setsockopt, shutdown, sockopt,
     },
 };
 use socket2::{Domain, Protocol, SockRef, Type};
@@ -43,9 +43,9 @@ pub(in crate::relay) fn prepare(socket: &UdpSocket, bound: SocketAddr) -> io::Re
 /// gives each client to one of them, by a hash of addresses and ports that nobody outside knows (SO_REUSEPORT,
 /// socket(7)).
 ///
-/// The first one has been alone until now, so that nobody else can take its address: not a second server that was
-/// started by mistake, and by nobody's mistake another program of the same user. What the manual does not say, that
-/// the option may come after the bind, is what the kernel's `reuseport_add_sock` is written for.
+/// A first one that is alone has its address to itself: a second server that is started by mistake cannot take half of
+/// its clients, nor can any other program of the same user. So it gets the option only now, when it needs company. (The
+/// manual wants it before the bind; the kernel's `reuseport_add_sock` makes a group of two then as well.)
 pub(in crate::relay) fn another(
     first: &UdpSocket,
     bound: SocketAddr,
@@ -59,10 +59,14 @@ pub(in crate::relay) fn another(
     let socket = UdpSocket::from(socket);
     // Before it is bound: what comes is then marked by these options.
     prepare(&socket)?;
+    let was_alone = !getsockopt(first, sockopt::ReusePort)?;
     setsockopt(first, sockopt::ReusePort, &true)?;
     setsockopt(&socket, sockopt::ReusePort, &true)?;
-    SockRef::from(&socket).bind(&bound.into())?;
-    Ok(socket)
+    let done = SockRef::from(&socket).bind(&bound.into());
+    if done.is_err() && was_alone {
+        setsockopt(first, sockopt::ReusePort, &false)?;
+    }
+    done.map(|()| socket)
 }
 
 /// Has the thread that waits in [`Socket::receive`] return. The socket receives nothing more.

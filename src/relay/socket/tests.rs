@@ -71,6 +71,8 @@ fn one_who_waits_for_one_can_be_woken() {
 
 #[cfg(target_os = "linux")]
 mod by_the_batch {
+    use nix::sys::socket::{getsockopt, sockopt};
+
     use super::*;
     use crate::relay::{
         batch::BATCH,
@@ -173,6 +175,7 @@ mod by_the_batch {
             let sharing = |first: &UdpSocket| many::another(first, address, |socket| many::prepare(socket, address));
             let stranger = UdpSocket::bind((address.ip(), 0)).unwrap();
             assert_eq!(sharing(&stranger).unwrap_err().kind(), ErrorKind::AddrInUse, "while it is alone");
+            assert!(!getsockopt(&stranger, sockopt::ReusePort).unwrap(), "and alone it stays");
             let second = sharing(&first).unwrap();
             assert_eq!(UdpSocket::bind(address).unwrap_err().kind(), ErrorKind::AddrInUse);
             assert_eq!(second.local_addr().unwrap(), address);
