@@ -104,8 +104,8 @@ impl Handle {
         thread::Builder::new().name("relay".to_owned()).spawn(move || body(&post.0))
     }
 
-    /// Starts another thread, if there may be one more. Some clients are its from now on: what they have sent before
-    /// is forwarded by whom they had, and may be overtaken by what they send next.
+    /// Starts another thread, if there may be one more. Half of the clients change theirs by that: what they have sent
+    /// before is forwarded by the one they had, and may be overtaken by what they send next.
     pub(super) fn add_thread(&self) {
         let shared = &*self.0;
         let mut members = shared.crew.members();
@@ -300,8 +300,8 @@ mod tests {
         assert!(other < Duration::from_millis(20), "each has its own");
     }
 
-    /// Sixteen calls talk on while the second thread comes. Half of the callers move to it; what they have on its way
-    /// then may be overtaken, but nothing is lost and nothing comes twice.
+    /// Sixteen calls talk on while the second thread comes. Half of the callers move to it; what they have on its
+    /// way then may be overtaken, but nothing is lost and nothing comes twice.
     #[cfg(target_os = "linux")]
     #[test]
     fn another_thread_comes_while_calls_go_on() {
