@@ -17,7 +17,7 @@ use tokio::time::{Instant, timeout_at};
 use webrtc::peer_connection::crypto::{SignatureScheme, default_provider};
 
 use self::connection::{Connection, Happened};
-pub(crate) use self::voice::Heard;
+pub(crate) use self::voice::{Heard, Spoken};
 use super::description::DescriptionError;
 use super::sas::{SasError, Value};
 use crate::protocol::{Description, PayloadType, Port, Pwd, Ufrag};
@@ -62,6 +62,8 @@ pub(crate) struct Settings {
     /// The address of all relayed candidates: [`crate::protocol::RELAYED_ADDRESS`], but where a test uses
     /// another relay than ours.
     pub(crate) relayed_address: IpAddr,
+    /// Opus packets to be sent once, first of all.
+    pub(crate) spoken: Arc<Spoken>,
     /// Opus packets of 20 ms each, sent in a loop; none is sent when there are none.
     pub(crate) voice: Arc<[Bytes]>,
 }

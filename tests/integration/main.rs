@@ -7,6 +7,7 @@ mod mixed;
 mod network;
 mod page;
 mod relay;
+mod sas;
 mod server;
 mod shim;
 mod shipped;

@@ -124,7 +124,8 @@ impl Connection {
             .await
             .map_err(step("add a data channel"))?;
 
-        let voice = Voice { track: track.clone(), packets: settings.voice.clone(), payload_type, ssrc };
+        let spoken = settings.spoken.clone();
+        let voice = Voice { track: track.clone(), spoken, packets: settings.voice.clone(), payload_type, ssrc };
         let tasks = vec![
             tokio::spawn(voice.speak(connected)).abort_handle(),
             tokio::spawn(listen(channel.clone(), events_in)).abort_handle(),
@@ -199,15 +200,20 @@ impl Connection {
 
     /// Sends bytes over the data channel.
     pub(super) async fn send(&self, bytes: &[u8]) -> Result<(), PeerError> {
-        self.channel.send(bytes.into()).await.map_err(|_| PeerError::Step("send bytes"))
+        self.channel.send(bytes.into()).await.map_err(|_| PeerError::Step("send bytes"))?;
+        self.push_out().await;
+        Ok(())
     }
 
     pub(super) async fn bye(&self) {
-        if self.channel.send_text(BYE).await.is_err() {
-            return;
+        // An acknowledgement would take SCTP's 200 ms (RFC 9260 §6.2), and the server tells the partner as well.
+        if self.channel.send_text(BYE).await.is_ok() {
+            self.push_out().await;
         }
-        // From SCTP to the core, from the core to TURN, from TURN to the socket. An acknowledgement would
-        // take SCTP's 200 ms (RFC 9260 §6.2), and the server tells the partner as well.
+    }
+
+    /// Gets a message out of the door: from SCTP to the core, from the core to TURN, from TURN to the socket.
+    async fn push_out(&self) {
         let mut nudge = interval(NUDGE);
         for _ in 0..3 {
             nudge.tick().await;
