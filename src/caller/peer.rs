@@ -5,6 +5,7 @@
 
 mod channel;
 mod connection;
+mod runtime;
 mod voice;
 
 use std::net::{IpAddr, SocketAddr};

@@ -23,6 +23,7 @@ use webrtc::peer_connection::{
 };
 
 use super::channel::{BYE, listen};
+use super::runtime::OneByOne;
 use super::voice::{Heard, Voice, audio_track, flush, opus};
 use super::{Event, PeerError, Settings};
 use crate::caller::description;
@@ -107,6 +108,7 @@ impl Connection {
                 .with_interceptor_registry(configure_rtcp_reports(Registry::new()))
                 .with_setting_engine(engine.build())
                 .with_handler(Arc::new(handler))
+                .with_runtime(Arc::new(OneByOne))
                 .with_udp_addrs(vec![local])
                 .build()
                 .await
