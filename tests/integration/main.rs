@@ -3,9 +3,13 @@
 
 mod browser;
 mod caller;
+mod files;
+mod http;
 mod mixed;
+mod model;
 mod network;
 mod page;
+mod privacy;
 mod relay;
 mod sas;
 mod server;
