@@ -4,6 +4,7 @@
  * connection, the meters of the two lamps, and what the device is told. Decides nothing.
  */
 
+import { CallView } from './call-view.js';
 import { Call } from './call.js';
 import { Device } from './device.js';
 import { Meter } from './meter.js';
@@ -15,6 +16,7 @@ const DEAD_MS = 1_000;
 export class Talk {
   #window;
   #view;
+  #callView;
   #microphone;
   #say;
   #dispatch;
@@ -35,6 +37,7 @@ export class Talk {
   constructor({ window, view, microphone, say, dispatch }) {
     this.#window = window;
     this.#view = view;
+    this.#callView = new CallView(window.document);
     this.#microphone = microphone;
     this.#say = say;
     this.#dispatch = dispatch;
@@ -67,6 +70,8 @@ export class Talk {
       onWeak: () => dispatch({ type: 'weak' }),
       onFailed: () => dispatch({ type: 'failed' }),
       onBye: () => dispatch({ type: 'bye' }),
+      onEmoji: (emoji) => this.#callView.compare(emoji),
+      onUnverified: () => dispatch({ type: 'unverified' }),
     });
     this.#meter.listen('me', this.#microphone.stream);
   }
@@ -85,6 +90,7 @@ export class Talk {
     this.#call?.close(bye);
     this.#call = null;
     this.#view.hear(null);
+    this.#callView.compare(null);
     this.#meter.listen('them', null);
     this.#meter.listen('me', null);
   }
