@@ -11,6 +11,7 @@ use tokio::time::timeout;
 
 use super::conversation::Conversation;
 use super::peer::{Heard, PeerError, Settings};
+use super::sas::{Emoji, SasError};
 use super::signalling::{Signalling, SignallingError};
 use super::{Caller, Error, Matched, Options};
 use crate::protocol::{CallId, EndReason, RELAYED_ADDRESS, Side};
@@ -30,6 +31,9 @@ pub enum Ending {
     /// The transport was up and gave up.
     #[error("the line was lost")]
     LineLost,
+    /// No six emoji, or a fingerprint that has changed: somebody may have come between.
+    #[error(transparent)]
+    Sas(#[from] SasError),
     /// The socket failed, which ends the call here; a page would come back with its token.
     #[error(transparent)]
     Signalling(#[from] SignallingError),
@@ -68,6 +72,7 @@ pub struct Call {
 pub(super) struct State {
     pub(super) connected: bool,
     pub(super) bye: bool,
+    pub(super) emoji: Option<Emoji>,
     pub(super) restarts: u32,
     pub(super) ending: Option<Ending>,
 }
@@ -98,6 +103,8 @@ impl Call {
             },
             heard: heard.clone(),
             ports: Vec::new(),
+            sas: None,
+            sas_deadline: None,
             state: state_in,
             commands: commands_out,
         };
@@ -120,6 +127,19 @@ impl Call {
     /// [`Error::Ended`] when the call ends before that, at the latest fifteen seconds after the match.
     pub async fn connected(&mut self) -> Result<(), Error> {
         self.until(|state| state.connected).await
+    }
+
+    /// Waits until the six emoji are there: the same ones as on the partner's side, unless somebody has put themselves
+    /// between. (The short authentication string of RFC 6189 §4.3.)
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Ended`] when the call ends before that, at the latest twenty seconds after
+    /// [`connected`](Self::connected).
+    pub async fn emoji(&mut self) -> Result<Emoji, Error> {
+        self.until(|state| state.emoji.is_some()).await?;
+        let emoji = self.state.borrow().emoji;
+        emoji.ok_or(Error::Ended(Ending::LineLost))
     }
 
     /// Waits until the call is over, and says how it ended. There is no deadline to how long people talk.

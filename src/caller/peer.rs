@@ -19,6 +19,7 @@ use webrtc::peer_connection::crypto::{SignatureScheme, default_provider};
 use self::connection::{Connection, Happened};
 pub(crate) use self::voice::Heard;
 use super::description::DescriptionError;
+use super::sas::{SasError, Value};
 use crate::protocol::{Description, PayloadType, Port, Pwd, Ufrag};
 
 /// The payload type this side offers; when answering it takes the offer's.
@@ -66,7 +67,7 @@ pub(crate) struct Settings {
 }
 
 /// What happens to a peer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Event {
     /// This side has one more allocation at the relay.
     Candidate(u16),
@@ -78,6 +79,10 @@ pub(crate) enum Event {
     Disconnected,
     /// ICE or DTLS have given up.
     Failed,
+    /// The data channel is open.
+    Open,
+    /// The partner sent bytes over the data channel; the first says what they are.
+    Bytes(Bytes),
     /// The partner said `bye` on the data channel.
     Bye,
 }
@@ -251,6 +256,17 @@ impl Peer {
         self.partner = Some(partner);
         self.try_candidates(0).await?;
         Ok(answer)
+    }
+
+    /// The SHA-256 fingerprints that are in force, this side's and the partner's: out of the descriptions, and the
+    /// partner's held against the certificate that it has shown.
+    pub(crate) async fn fingerprints(&self) -> Result<(Value, Value), SasError> {
+        self.connection.fingerprints().await
+    }
+
+    /// Sends bytes over the data channel.
+    pub(crate) async fn send(&self, bytes: &[u8]) -> Result<(), PeerError> {
+        self.connection.send(bytes).await
     }
 
     /// Says `bye`, so that the partner knows that this side left and was not lost.

@@ -7,6 +7,7 @@ use std::time::Duration;
 use rtc::ice::mdns::MulticastDnsMode;
 use rtc::peer_connection::certificate::RTCCertificate;
 use rtc::rtp_transceiver::rtp_sender::RtpCodecKind;
+use sha2::{Digest, Sha256};
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
 use tokio::task::AbortHandle;
@@ -21,10 +22,11 @@ use webrtc::peer_connection::{
     configure_rtcp_reports,
 };
 
-use super::channel::{BYE, listen_for_bye};
+use super::channel::{BYE, listen};
 use super::voice::{Heard, Voice, audio_track, flush, opus};
 use super::{Event, PeerError, Settings};
 use crate::caller::description;
+use crate::caller::sas::{SasError, Value};
 use crate::protocol::{Description, Pwd, Ufrag};
 
 /// How often the driver of a connection that is not up yet is woken. Version 0.21.1 hands what it relays to
@@ -45,7 +47,7 @@ const FAREWELL_DEADLINE: Duration = Duration::from_millis(300);
 const EVENT_CAPACITY: usize = 64;
 
 /// What the handler tells.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) enum Happened {
     Event(Event),
     GatheringOver,
@@ -125,7 +127,7 @@ impl Connection {
         let voice = Voice { track: track.clone(), packets: settings.voice.clone(), payload_type, ssrc };
         let tasks = vec![
             tokio::spawn(voice.speak(connected)).abort_handle(),
-            tokio::spawn(listen_for_bye(channel.clone(), events_in)).abort_handle(),
+            tokio::spawn(listen(channel.clone(), events_in)).abort_handle(),
         ];
         Ok(Self { peer: Some(peer), channel, track, events, tasks, version: 0 })
     }
@@ -177,6 +179,27 @@ impl Connection {
 
     pub(super) async fn restart(&self) -> Result<(), PeerError> {
         self.peer()?.restart_ice().await.map_err(|_| PeerError::Step("restart ICE"))
+    }
+
+    /// The fingerprints in the descriptions that are in force, this side's and the partner's, which the partner's
+    /// certificate has been held against.
+    pub(super) async fn fingerprints(&self) -> Result<(Value, Value), SasError> {
+        let peer = self.peer().map_err(|_| SasError::Fingerprint)?;
+        let own = value(peer.current_local_description().await)?;
+        let partners = value(peer.current_remote_description().await)?;
+        let sctp = peer.sctp().await.ok_or(SasError::Certificate)?;
+        let certificates = sctp.transport().get_remote_certificates().await.map_err(|_| SasError::Certificate)?;
+        // The partner's own comes first (RFC 8446 §4.4.2).
+        let certificate = certificates.first().ok_or(SasError::Certificate)?;
+        if Sha256::digest(certificate).as_slice() != partners {
+            return Err(SasError::Certificate);
+        }
+        Ok((own, partners))
+    }
+
+    /// Sends bytes over the data channel.
+    pub(super) async fn send(&self, bytes: &[u8]) -> Result<(), PeerError> {
+        self.channel.send(bytes.into()).await.map_err(|_| PeerError::Step("send bytes"))
     }
 
     pub(super) async fn bye(&self) {
@@ -262,6 +285,12 @@ impl PeerConnectionEventHandler for Handler {
             }
         });
     }
+}
+
+/// The fingerprint in a description, in bytes.
+fn value(description: Option<RTCSessionDescription>) -> Result<Value, SasError> {
+    let fingerprint = description.as_ref().and_then(|description| description::fingerprint(&description.sdp));
+    fingerprint.map(|fingerprint| fingerprint.bytes()).ok_or(SasError::Fingerprint)
 }
 
 /// The address of the network interface that leads to the relay. Connecting a UDP socket sends nothing.
