@@ -6,6 +6,7 @@ mod caller;
 mod files;
 mod http;
 mod mixed;
+mod model;
 mod network;
 mod page;
 mod privacy;
