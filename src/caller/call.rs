@@ -51,6 +51,9 @@ pub struct Received {
     pub last: Vec<Bytes>,
 }
 
+/// How many lines of the partner's are kept for [`Call::line`]; further ones are lost.
+const MAX_LINES: usize = 64;
+
 /// A call: the handle to the task that owns its socket and its peer connection. Dropping it is what a killed
 /// process does: everything is closed and nothing is said.
 pub struct Call {
@@ -63,6 +66,7 @@ pub struct Call {
     options: Options,
     heard: Arc<Heard>,
     state: watch::Receiver<State>,
+    lines: mpsc::Receiver<String>,
     commands: mpsc::Sender<Command>,
     task: JoinHandle<Option<Signalling>>,
 }
@@ -78,9 +82,10 @@ pub(super) struct State {
 }
 
 /// What the handle asks of the task.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) enum Command {
     Restart,
+    Send(Bytes),
     Leave,
 }
 
@@ -89,6 +94,7 @@ impl Call {
         let heard = Heard::new(caller.options.keep);
         let (state_in, state) = watch::channel(State::default());
         let (commands, commands_out) = mpsc::channel(1);
+        let (lines_in, lines) = mpsc::channel(MAX_LINES);
         let conversation = Conversation {
             call: matched.call,
             offerer: matched.offerer,
@@ -106,6 +112,7 @@ impl Call {
             sas: None,
             sas_deadline: None,
             state: state_in,
+            lines: lines_in,
             commands: commands_out,
         };
         Self {
@@ -115,6 +122,7 @@ impl Call {
             options: caller.options,
             heard,
             state,
+            lines,
             commands,
             task: tokio::spawn(conversation.run()),
         }
@@ -140,6 +148,21 @@ impl Call {
         self.until(|state| state.emoji.is_some()).await?;
         let emoji = self.state.borrow().emoji;
         emoji.ok_or(Error::Ended(Ending::LineLost))
+    }
+
+    /// Sends bytes over the data channel: a frame of [`text`](super::text::encode), or anything else, so that a test can
+    /// be the partner who does not keep to the protocol. Lost when the call is over or the channel not open.
+    pub async fn send(&self, bytes: Bytes) {
+        let _ = self.commands.send(Command::Send(bytes)).await;
+    }
+
+    /// Waits for the next line that the partner has typed.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Timeout`] when there is none `within` that time.
+    pub async fn line(&mut self, within: Duration) -> Result<String, Error> {
+        timeout(within, self.lines.recv()).await.ok().flatten().ok_or(Error::Timeout("line"))
     }
 
     /// Waits until the call is over, and says how it ended. There is no deadline to how long people talk.

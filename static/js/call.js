@@ -6,9 +6,17 @@
 
 import { BYE_MS, Channel } from './channel.js';
 import { candidate, compose, extract, iceServer, relayedPort } from './description.js';
+import { KIND, TextLine } from './text.js';
 
 /** @typedef {import('./types.js').Description} Description */
 /** @typedef {import('./types.js').PartnerFrame} PartnerFrame */
+
+/** @type {ConstructorParameters<typeof TextLine>[0]} */
+const CLOCK = {
+  now: () => performance.now(),
+  setTimer: (run, ms) => window.setTimeout(run, ms),
+  clearTimer: (timer) => window.clearTimeout(timer),
+};
 
 /** More candidates than a browser makes. */
 const MAX_EARLY = 32;
@@ -18,6 +26,8 @@ export class Call {
   #offerer;
   #pc;
   #channel;
+  /** @type {TextLine | null} where the two may type */
+  #text;
   #track;
   /** @type {Promise<void>} */
   #queue = Promise.resolve();
@@ -39,7 +49,7 @@ export class Call {
    * @param {Location} page where the page was loaded from, and the relay is
    * @param {import('./types.js').CallHandlers} handlers
    */
-  constructor({ offerer, relay }, track, page, handlers) {
+  constructor({ offerer, relay, text_line: typing }, track, page, handlers) {
     this.#handlers = handlers;
     this.#offerer = offerer;
     this.#track = track;
@@ -50,7 +60,15 @@ export class Call {
     });
     this.#pc = pc;
     if (offerer) this.#offerAudio();
-    this.#channel = new Channel(pc, { onOpen() {}, onBytes() {}, onBye: handlers.onBye });
+    this.#text = typing ? new TextLine(CLOCK, {
+      onFrame: (frame) => this.#channel.send(frame),
+      onLine: handlers.onLine,
+    }) : null;
+    this.#channel = new Channel(pc, {
+      onOpen: () => this.#text?.open(),
+      onBytes: (bytes) => this.#receiveBytes(bytes),
+      onBye: handlers.onBye,
+    });
     pc.onicecandidate = ({ candidate: gathered }) => {
       const port = gathered && relayedPort(gathered);
       if (!port) return;
@@ -99,6 +117,11 @@ export class Call {
     this.#do(() => this.#sender?.replaceTrack(track));
   }
 
+  /** Types to the partner, where that is possible. @param {string} text */
+  type(text) {
+    this.#text?.type(text);
+  }
+
   /**
    * Ends it. A farewell tells "left" from "line lost" on the other side, even when the server is gone.
    * @param {boolean} bye
@@ -108,8 +131,14 @@ export class Call {
     this.#closed = true;
     this.#pc.onicecandidate = this.#pc.ontrack = this.#pc.onconnectionstatechange = null;
     this.#channel.close();
+    this.#text?.close();
     if (bye && this.#channel.bye()) setTimeout(() => this.#pc.close(), BYE_MS);
     else this.#pc.close();
+  }
+
+  /** From the partner's page. The first byte says whose they are. @param {Uint8Array<ArrayBuffer>} bytes */
+  #receiveBytes(bytes) {
+    if (bytes[0] === KIND) this.#text?.receive(bytes);
   }
 
   #offerAudio() {

@@ -4,6 +4,10 @@
  * two pages: the server relays it encrypted.
  *
  * A message is the text `bye`, or bytes whose first one says what they are. What is none of these is nothing.
+ *
+ * | first byte | length | what |
+ * |---|---|---|
+ * | 4 | 2,003 | a line of text, `text.js` |
  */
 
 /** The whole of a farewell. */

@@ -7,6 +7,7 @@
 import { Call } from './call.js';
 import { Device } from './device.js';
 import { Meter } from './meter.js';
+import { Panel } from './panel.js';
 import { Summons } from './summons.js';
 
 /** A microphone that gives nothing but zeros for this long has been taken away. */
@@ -40,6 +41,11 @@ export class Talk {
     this.#dispatch = dispatch;
     this.#meter = new Meter(window, (who, level) => view.level(who, level));
     this.#summons = new Summons(window);
+    view.add(new Panel(window.document, {
+      say,
+      onOpen: (open) => dispatch({ type: 'typing', open }),
+      onType: (text) => dispatch({ type: 'type', text }),
+    }));
     this.#device = new Device(window.navigator, {
       onMute: () => dispatch({ type: 'mute' }),
       onHangUp: () => dispatch({ type: 'end' }),
@@ -67,6 +73,7 @@ export class Talk {
       onWeak: () => dispatch({ type: 'weak' }),
       onFailed: () => dispatch({ type: 'failed' }),
       onBye: () => dispatch({ type: 'bye' }),
+      onLine: (who, text) => dispatch({ type: 'line', line: { who, text } }),
     });
     this.#meter.listen('me', this.#microphone.stream);
   }
@@ -78,6 +85,11 @@ export class Talk {
 
   restart() {
     this.#call?.restart();
+  }
+
+  /** @param {string} text */
+  type(text) {
+    this.#call?.type(text);
   }
 
   /** @param {boolean} bye */
