@@ -275,7 +275,7 @@ async fn a_hostile_partner_is_shown_as_far_as_it_is_a_partner() {
     let [taken, entries]: [f64; 2] = serde_json::from_value(seen).expect("two numbers");
     println!("ten thousand frames: {taken:.0} ms, {entries} lines");
     assert!(entries <= 41.0, "{entries} lines");
-    assert!(taken < 2_000.0, "the page stood still for {taken} ms");
+    assert!(taken < 5_000.0, "the page stood still for {taken} ms");
     // It mutes, types and ends as ever.
     visitor.press("mute").await;
     visitor.types("please stop").await;
