@@ -210,7 +210,10 @@ async fn what_passes_the_relay_is_sealed() {
         assert_eq!(second.line(DEADLINE).await.expect("a line"), line);
         sizes.push(wire.large(before));
     }
-    assert!(sizes[0].len() > 1 && sizes[0] == sizes[1], "{sizes:?}");
+    // But for what SCTP may put beside it (an acknowledgement has 16 bytes): 459 more were typed.
+    let same =
+        |one: Option<&usize>, other: Option<&usize>| one.zip(other).is_some_and(|(one, it)| one.abs_diff(*it) < 64);
+    assert!(same(sizes[0].first(), sizes[1].first()) && same(sizes[0].last(), sizes[1].last()), "{sizes:?}");
     for piece in [&short.as_bytes()[..12], &short.as_bytes()[20..], b"and a lot of it"] {
         assert!(!wire.has(piece), "{piece:?} is on the wire");
     }
