@@ -23,6 +23,7 @@
 //! | [`signalling`] | the socket; with `hello`, `join` and `leave` a visitor of its own |
 //! | `description.rs` | our SDP to five values, the partner's five values to SDP |
 //! | [`sas`] | the six emoji |
+//! | [`text`] | what the two type to each other |
 //! | `peer.rs` and under it | the peer connection, and everything that is peculiar to the crate |
 //! | `conversation.rs` | the task that owns a call and ties these together |
 //! | `call.rs` | [`Call`], the handle to it |
@@ -34,6 +35,7 @@ mod description;
 mod peer;
 pub mod sas;
 pub mod signalling;
+pub mod text;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -181,7 +183,7 @@ impl Caller {
     async fn answer(&mut self, or_waiting: bool) -> Result<Option<Matched>, Error> {
         loop {
             match self.signalling.next().await? {
-                ServerMessage::Matched { call, side, offerer, relay } => {
+                ServerMessage::Matched { call, side, offerer, relay, .. } => {
                     return Ok(Some(Matched { call, side, offerer, relay }));
                 }
                 ServerMessage::Waiting {} if or_waiting => return Ok(None),

@@ -51,6 +51,9 @@ pub struct Received {
     pub last: Vec<Bytes>,
 }
 
+/// How many lines of the partner's are kept for [`Call::line`]; further ones are lost.
+const MAX_LINES: usize = 64;
+
 /// A call: the handle to the task that owns its socket and its peer connection. Dropping it is what a killed
 /// process does: everything is closed and nothing is said.
 pub struct Call {
@@ -64,6 +67,7 @@ pub struct Call {
     heard: Arc<Heard>,
     spoken: Arc<Spoken>,
     state: watch::Receiver<State>,
+    lines: mpsc::Receiver<String>,
     commands: mpsc::Sender<Command>,
     task: JoinHandle<Option<Signalling>>,
 }
@@ -79,9 +83,10 @@ pub(super) struct State {
 }
 
 /// What the handle asks of the task.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) enum Command {
     Restart,
+    Send(Bytes),
     Leave,
 }
 
@@ -91,6 +96,7 @@ impl Call {
         let spoken = Arc::new(Spoken::default());
         let (state_in, state) = watch::channel(State::default());
         let (commands, commands_out) = mpsc::channel(1);
+        let (lines_in, lines) = mpsc::channel(MAX_LINES);
         let conversation = Conversation {
             call: matched.call,
             offerer: matched.offerer,
@@ -109,6 +115,7 @@ impl Call {
             sas: None,
             sas_deadline: None,
             state: state_in,
+            lines: lines_in,
             commands: commands_out,
         };
         Self {
@@ -119,6 +126,7 @@ impl Call {
             heard,
             spoken,
             state,
+            lines,
             commands,
             task: tokio::spawn(conversation.run()),
         }
@@ -144,6 +152,21 @@ impl Call {
         self.until(|state| state.emoji.is_some()).await?;
         let emoji = self.state.borrow().emoji;
         emoji.ok_or(Error::Ended(Ending::LineLost))
+    }
+
+    /// Sends bytes over the data channel: a frame of [`text`](super::text::encode), or anything else, so that a test can
+    /// be the partner who does not keep to the protocol. Lost when the call is over or the channel not open.
+    pub async fn send(&self, bytes: Bytes) {
+        let _ = self.commands.send(Command::Send(bytes)).await;
+    }
+
+    /// Waits for the next line that the partner has typed.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Timeout`] when there is none `within` that time.
+    pub async fn line(&mut self, within: Duration) -> Result<String, Error> {
+        timeout(within, self.lines.recv()).await.ok().flatten().ok_or(Error::Timeout("line"))
     }
 
     /// Waits until the call is over, and says how it ended. There is no deadline to how long people talk.

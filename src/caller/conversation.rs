@@ -11,6 +11,7 @@ use super::call::{Command, Ending, State};
 use super::peer::{Event, Heard, Peer, PeerError, Settings};
 use super::sas::{self, Run, SasError, Transcript, Value};
 use super::signalling::{Signalling, SignallingError};
+use super::text;
 use crate::protocol::{CallId, ClientMessage, Port, ServerMessage};
 
 /// How long a call may take from the match until its transport is up: two gatherings, a description each way,
@@ -19,9 +20,6 @@ const CONNECT_DEADLINE: Duration = Duration::from_secs(15);
 
 /// How long one step of a call may take. None waits for the partner: what takes this long hangs.
 const STEP_DEADLINE: Duration = Duration::from_secs(5);
-
-/// The first byte of a line of text on the data channel.
-const TEXT: u8 = 4;
 
 /// The task of a call.
 pub(super) struct Conversation {
@@ -40,6 +38,8 @@ pub(super) struct Conversation {
     /// Until when it has to be over; from when the line is up, and `None` once it is over.
     pub(super) sas_deadline: Option<Instant>,
     pub(super) state: watch::Sender<State>,
+    /// What the partner types.
+    pub(super) lines: mpsc::Sender<String>,
     pub(super) commands: mpsc::Receiver<Command>,
 }
 
@@ -77,6 +77,7 @@ impl Conversation {
                 event = next_event(&mut self.peer) => in_time(self.on_event(event)).await?,
                 command = self.commands.recv() => match command {
                     Some(Command::Restart) => in_time(self.restart()).await?,
+                    Some(Command::Send(bytes)) => in_time(self.send(&bytes)).await?,
                     Some(Command::Leave) => return Err(Ending::Left),
                     // The handle is gone: a crash, as far as anybody can tell.
                     None => return Err(Ending::Signalling(SignallingError::Closed(None))),
@@ -197,8 +198,11 @@ impl Conversation {
 
     /// Bytes from the partner's data channel.
     async fn on_bytes(&mut self, bytes: &[u8]) -> Result<(), Ending> {
-        // What somebody types is not for a caller who can only hear.
-        if bytes.first() == Some(&TEXT) {
+        if bytes.first() == Some(&text::KIND) {
+            // A caller that does not read loses what it does not read; what is no line is nothing.
+            if let Some(line) = text::decode(bytes) {
+                let _ = self.lines.try_send(line);
+            }
             return Ok(());
         }
         let (Some(peer), Some((run, _))) = (&self.peer, &mut self.sas) else {
@@ -223,6 +227,13 @@ impl Conversation {
                 Err(SasError::Fingerprint.into())
             }
             _ => Ok(()),
+        }
+    }
+
+    async fn send(&self, bytes: &[u8]) -> Result<(), Ending> {
+        match &self.peer {
+            Some(peer) => Ok(peer.send(bytes).await?),
+            None => Ok(()),
         }
     }
 

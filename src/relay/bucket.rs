@@ -76,6 +76,24 @@ mod tests {
     }
 
     #[test]
+    fn typing_passes_beside_a_voice() {
+        let start = Instant::now();
+        let bucket = Bucket::new(start);
+        // A large voice: 176 bytes every 20 ms, in SRTP with the longer tag (RFC 7714). Beside it lines, as fast as a
+        // page lets anybody type: five at once, then one a second. A frame of 2,003 bytes is two SCTP packets in DTLS,
+        // and each of the partner's own is acknowledged.
+        let line = [1_260, 900, 80, 80];
+        for number in 0..3_000_u32 {
+            let now = start + Duration::from_millis(20) * number;
+            assert!(bucket.take(now, 176 + 28), "the voice, at {number}");
+            let lines = if number == 0 { 5 } else { u32::from(number % 50 == 0) };
+            for length in line.repeat(lines as usize) {
+                assert!(bucket.take(now, length), "a line, at {number}");
+            }
+        }
+    }
+
+    #[test]
     fn a_file_does_not() {
         // One megabit a second in packets of 1,200 bytes.
         let (passed, all) = passed(1_200, Duration::from_micros(9_600));

@@ -6,10 +6,18 @@
 
 import { BYE_MS, Channel } from './channel.js';
 import { candidate, compose, extract, iceServer, relayedPort } from './description.js';
+import { KIND, TextLine } from './text.js';
 import { Verification } from './verification.js';
 
 /** @typedef {import('./types.js').Description} Description */
 /** @typedef {import('./types.js').PartnerFrame} PartnerFrame */
+
+/** @type {ConstructorParameters<typeof TextLine>[0]} */
+const CLOCK = {
+  now: () => performance.now(),
+  setTimer: (run, ms) => window.setTimeout(run, ms),
+  clearTimer: (timer) => window.clearTimeout(timer),
+};
 
 /** More candidates than a browser makes. */
 const MAX_EARLY = 32;
@@ -20,6 +28,8 @@ export class Call {
   #pc;
   #channel;
   #verification;
+  /** @type {TextLine | null} where the two may type */
+  #text;
   #track;
   /** @type {Promise<void>} */
   #queue = Promise.resolve();
@@ -41,7 +51,7 @@ export class Call {
    * @param {Location} page where the page was loaded from, and the relay is
    * @param {import('./types.js').CallHandlers} handlers
    */
-  constructor({ offerer, relay }, track, page, handlers) {
+  constructor({ offerer, relay, text_line: typing }, track, page, handlers) {
     this.#handlers = handlers;
     this.#offerer = offerer;
     this.#track = track;
@@ -60,8 +70,15 @@ export class Call {
         handlers.onUnverified();
       },
     });
+    this.#text = typing ? new TextLine(CLOCK, {
+      onFrame: (frame) => this.#channel.send(frame),
+      onLine: handlers.onLine,
+    }) : null;
     this.#channel = new Channel(pc, {
-      onOpen: () => this.#verification.begin(),
+      onOpen: () => {
+        this.#verification.begin();
+        this.#text?.open();
+      },
       onBytes: (bytes) => this.#receiveBytes(bytes),
       onBye: handlers.onBye,
     });
@@ -116,6 +133,11 @@ export class Call {
     this.#do(() => this.#sender?.replaceTrack(track));
   }
 
+  /** Types to the partner, where that is possible. @param {string} text */
+  type(text) {
+    this.#text?.type(text);
+  }
+
   /**
    * Ends it. A farewell tells "left" from "line lost" on the other side, even when the server is gone.
    * @param {boolean} bye
@@ -126,14 +148,16 @@ export class Call {
     this.#pc.onicecandidate = this.#pc.ontrack = this.#pc.onconnectionstatechange = null;
     this.#channel.close();
     this.#verification.close();
+    this.#text?.close();
     if (bye && this.#channel.bye()) setTimeout(() => this.#pc.close(), BYE_MS);
     else this.#pc.close();
   }
 
   /** From the partner's page. The first byte says whose they are. @param {Uint8Array<ArrayBuffer>} bytes */
   #receiveBytes(bytes) {
+    if (bytes[0] === KIND) this.#text?.receive(bytes);
     // What nobody else knows is the emoji's to judge: while they are being found, it ends the call.
-    this.#verification.receive(bytes);
+    else this.#verification.receive(bytes);
   }
 
   #offerAudio() {

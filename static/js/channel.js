@@ -8,6 +8,7 @@
  * | first byte | length | what |
  * |---|---|---|
  * | 1, 2, 3 | 33 | the six emoji, `sas.js` |
+ * | 4 | 2,003 | a line of text, `text.js` |
  */
 
 /** The whole of a farewell. */

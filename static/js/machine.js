@@ -51,6 +51,9 @@ export const MS = {
   fetch: 5_000,
 };
 
+/** As many lines as somebody would scroll back through. */
+const MAX_LINES = 100;
+
 /** More than a partner can have sent while this side was away from the tab. */
 const MAX_HELD = 64;
 
@@ -70,6 +73,9 @@ export const INITIAL = {
   described: false,
   answered: false,
   muted: false,
+  typing: false,
+  unread: false,
+  lines: [],
   ending: null,
 };
 
@@ -111,7 +117,7 @@ const fetch = (state) => (state.ready ? [] : [{ do: 'fetch' }]);
 
 /** Nothing of a call is left. */
 /** @satisfies {Partial<State>} */
-const NO_CALL = { match: null, held: [], described: false, answered: false, muted: false };
+const NO_CALL = { match: null, held: [], described: false, answered: false, muted: false, typing: false, unread: false, lines: [] };
 
 /**
  * Asks the browser for the microphone, with the socket opening at the same time.
@@ -286,9 +292,25 @@ const TO_PARTNER = {
     stay(state, {}, ...(state.match ? [send({ type: 'restart', call: state.match.call, ufrag, pwd })] : [])),
 };
 
+/**
+ * What is typed. It can come before the line is known to be up on this side as well.
+ * @satisfies {Row}
+ */
+const TYPING = {
+  typing: (state, { open }) => stay(state, { typing: open, unread: state.unread && !open }),
+  type: (state, { text }) => stay(state, {}, ...(state.match?.text_line ? [/** @type {Effect} */ ({ do: 'type', text })] : [])),
+  line: (state, { line }) => {
+    const unread = state.unread || line.who === 'them' && !state.typing;
+    // Said once, until it is looked at: whoever listens is in a conversation.
+    return stay(state, { lines: [...state.lines, line].slice(-MAX_LINES), unread },
+      ...(unread && !state.unread ? [/** @type {Effect} */ ({ do: 'say', word: 'type.unread' })] : []));
+  },
+};
+
 /** @satisfies {Row} */
 const CALLING = {
   ...TO_PARTNER,
+  ...TYPING,
   mute: toggleMute,
   end: (state) => end(state, 'self', { leave: true, bye: true }),
   bye: (state) => end(state, 'left', { leave: true, bye: false }),

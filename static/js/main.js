@@ -144,6 +144,8 @@ function carryOut(effect) {
     case 'mute':
       microphone.mute(effect.on);
       return inTalk((it) => it.muted(effect.on));
+    case 'type':
+      return inTalk((it) => it.type(effect.text));
     case 'wake':
       return inTalk((it) => it.wake(effect.on));
     case 'say':

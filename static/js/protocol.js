@@ -92,7 +92,7 @@ const client = schema({
 const server = schema({
   welcome: { resume, 'call?': call },
   waiting: {},
-  matched: { call, side: oneOf('a', 'b'), offerer: flag, relay },
+  matched: { call, side: oneOf('a', 'b'), offerer: flag, relay, 'text_line?': (value) => value === true },
   ended: { call, why: oneOf('left', 'lost', 'vanished') },
   problem: {
     code: oneOf('bad_message', 'unexpected_hello', 'already_waiting', 'already_in_call', 'unexpected_description', 'too_many'),

@@ -8,6 +8,7 @@ import { CallView } from './call-view.js';
 import { Call } from './call.js';
 import { Device } from './device.js';
 import { Meter } from './meter.js';
+import { Panel } from './panel.js';
 import { Summons } from './summons.js';
 
 /** A microphone that gives nothing but zeros for this long has been taken away. */
@@ -43,6 +44,11 @@ export class Talk {
     this.#dispatch = dispatch;
     this.#meter = new Meter(window, (who, level) => view.level(who, level));
     this.#summons = new Summons(window);
+    view.add(new Panel(window.document, {
+      say,
+      onOpen: (open) => dispatch({ type: 'typing', open }),
+      onType: (text) => dispatch({ type: 'type', text }),
+    }));
     this.#device = new Device(window.navigator, {
       onMute: () => dispatch({ type: 'mute' }),
       onHangUp: () => dispatch({ type: 'end' }),
@@ -72,6 +78,7 @@ export class Talk {
       onBye: () => dispatch({ type: 'bye' }),
       onEmoji: (emoji) => this.#callView.compare(emoji),
       onUnverified: () => dispatch({ type: 'unverified' }),
+      onLine: (who, text) => dispatch({ type: 'line', line: { who, text } }),
     });
     this.#meter.listen('me', this.#microphone.stream);
   }
@@ -83,6 +90,11 @@ export class Talk {
 
   restart() {
     this.#call?.restart();
+  }
+
+  /** @param {string} text */
+  type(text) {
+    this.#call?.type(text);
   }
 
   /** @param {boolean} bye */

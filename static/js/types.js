@@ -12,7 +12,7 @@
  * @typedef {{ ufrag: string, pwd: string, fingerprint: string, setup: Setup, payload_type: number }} Description
  * @typedef {{ host?: string, transports: Transport[], username: string, credential: string }} Relay
  * @typedef {'udp' | 'tcp' | 'tls'} Transport
- * @typedef {{ type: 'matched', call: string, side: 'a' | 'b', offerer: boolean, relay: Relay }} Matched
+ * @typedef {{ type: 'matched', call: string, side: 'a' | 'b', offerer: boolean, relay: Relay, text_line?: true }} Matched
  *
  * @typedef {{ type: 'hello', resume?: string }
  *   | { type: 'join', languages: string[], role: Role, avoid_recent: boolean }
@@ -61,12 +61,19 @@
  * @property {boolean} described whether this side's description is out
  * @property {boolean} answered whether the partner's description is here
  * @property {boolean} muted
+ * @property {boolean} typing whether the text line is open in front of the visitor
+ * @property {boolean} unread whether the partner has typed while it was not
+ * @property {readonly Line[]} lines the last of what was typed in this call
  * @property {Ending | null} ending
  */
+
+/** @typedef {{ who: Who, text: string }} Line what one of the two has typed */
 
 /**
  * @typedef {{ type: 'start', wishes: Wishes }
  *   | { type: 'retry' | 'stop' | 'accept' | 'decline' | 'mute' | 'end' | 'again' | 'rest' | 'vanish' }
+ *   | { type: 'typing', open: boolean }
+ *   | { type: 'type', text: string }
  *   | { type: 'granted' | 'devices' | 'doubt' | 'checked' }
  *   | { type: 'refused', problem: MicProblem }
  *   | { type: 'frame', frame: ServerFrame }
@@ -77,6 +84,7 @@
  *   | { type: 'gathered', port: number }
  *   | { type: 'renewed', ufrag: string, pwd: string }
  *   | { type: 'connected' | 'weak' | 'failed' | 'bye' | 'unverified' }
+ *   | { type: 'line', line: Line }
  *   | { type: 'hidden' | 'visible' | 'online' | 'pagehide' }
  *   | { type: 'timeout', timer: Timer }} Event
  *   From the visitor; the microphone; the socket; the scripts of a call; the call; the browser; the clock.
@@ -89,8 +97,9 @@
  *   | { do: 'pass', frame: PartnerFrame }
  *   | { do: 'hangUp', bye: boolean }
  *   | { do: 'mute', on: boolean }
+ *   | { do: 'type', text: string }
  *   | { do: 'wake', on: boolean }
- *   | { do: 'say', word: 'waiting.long' | 'muted' | 'unmuted' }
+ *   | { do: 'say', word: 'waiting.long' | 'muted' | 'unmuted' | 'type.unread' }
  *   | { do: 'startTimer', timer: Timer, ms: number }
  *   | { do: 'stopTimer', timer: Timer }} Effect
  *
@@ -134,6 +143,7 @@
  * @property {() => void} onWeak nothing has come for a moment
  * @property {() => void} onFailed the line is down for good, unless it is made anew
  * @property {() => void} onBye the partner has left
+ * @property {(who: Who, text: string) => void} onLine one of the two has typed this; only where they may
  * @property {(emoji: number[]) => void} onEmoji the six to compare, once
  * @property {() => void} onUnverified there are none, or a certificate has changed: somebody may have come between
  */
@@ -166,6 +176,8 @@
  */
 
 /** @typedef {'me' | 'them'} Who whose voice, whose lamp */
+
+/** @typedef {{ render: (state: State) => void }} Part a part of the page that draws itself */
 
 /** @typedef {{ still: boolean, muteKey: boolean, vanishKey: boolean, languages: string[] | null }} Preferences */
 

@@ -1,7 +1,7 @@
 // @ts-check
 /**
- * The page, drawn from the state: the only file that touches the document, but for what is only needed in a call
- * (`call-view.js`). It decides nothing; what is pressed goes to `onAction`.
+ * The page, drawn from the state: the only file that touches the document, but for what is only needed in a call and
+ * comes with it (`call-view.js`, `panel.js`). It decides nothing; what is pressed goes to `onAction`.
  */
 
 import { COUNTRIES, linesOf, link, opening } from './help.js';
@@ -35,6 +35,8 @@ export class View {
   /** When the state last changed, on the clock of events. */
   #since = -Infinity;
   #telling = 0;
+  /** @type {import('./types.js').Part[]} */
+  #parts = [];
   #country;
 
   /**
@@ -89,9 +91,16 @@ export class View {
       section.hidden = !(section.dataset.in ?? '').split(' ').includes(state.name);
     }
     this.#draw(state);
+    for (const part of this.#parts) part.render(state);
     if (!before || before.name === state.name) return;
     this.#since = performance.now();
     this.#arrive();
+  }
+
+  /** From now on drawn with the rest. @param {import('./types.js').Part} part */
+  add(part) {
+    this.#parts.push(part);
+    if (this.#drawn) part.render(this.#drawn);
   }
 
   /**

@@ -81,6 +81,15 @@ export const english = {
   'unmuted': 'They can hear you again.',
   'end': 'End',
 
+  'type': 'Type instead',
+  'type.unread': 'They have typed something.',
+  'type.log': 'What the two of you have typed',
+  'type.line': 'A line to them',
+  'type.send': 'Send',
+  'type.me': 'You:',
+  'type.them': 'Them:',
+  'type.gone': 'Only the two of you can read it. It is gone with the call.',
+
   'ended.self': 'You’ve left. Thank you for being here.',
   'ended.left': 'The conversation has ended. People leave for all kinds of reasons.',
   'ended.lost': 'We lost the line, and can’t tell why.',

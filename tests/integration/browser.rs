@@ -386,6 +386,11 @@ impl Browser {
         let _ = self.driver.clone().quit().await;
     }
 
+    /// The process group that it and its driver are in.
+    pub fn group(&self) -> String {
+        self.child.id().expect("it runs").to_string()
+    }
+
     /// Kills every process of it, as a crash or an empty battery does.
     pub fn kill(self) {
         drop(self);

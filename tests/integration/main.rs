@@ -19,5 +19,6 @@ mod signalling;
 mod start;
 mod states;
 mod tls;
+mod typing;
 mod voice;
 mod wire;

@@ -3,13 +3,14 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Call } from '../../static/js/call.js';
+import { decode, encode } from '../../static/js/text.js';
 
 const CALL = '0b3d7c5e-8a53-4d0b-9a2f-6c1f0e2d4b5a';
 const RELAY = { transports: ['udp'], username: `1:${CALL}:a`, credential: 'abcd' };
 const PAGE = { protocol: 'https:', hostname: 'sotto.example', port: '' };
 
 /** A call whose peer connection is in the test's hands. */
-function setUp({ offerer = false } = {}) {
+function setUp({ offerer = false, more = {} } = {}) {
   const it = { said: [] };
   globalThis.RTCRtpReceiver = { getCapabilities: () => null };
   globalThis.RTCPeerConnection = class {
@@ -25,8 +26,8 @@ function setUp({ offerer = false } = {}) {
     close() { it.closed = true; }
   };
   const say = (name) => (...all) => it.said.push([name, ...all]);
-  const handlers = Object.fromEntries(['onDescribed', 'onRenewed', 'onGathered', 'onStream', 'onConnected', 'onWeak', 'onFailed', 'onBye'].map((name) => [name, say(name)]));
-  it.call = new Call({ type: 'matched', call: CALL, side: 'a', offerer, relay: RELAY }, null, PAGE, handlers);
+  const handlers = Object.fromEntries(['onDescribed', 'onRenewed', 'onGathered', 'onStream', 'onConnected', 'onWeak', 'onFailed', 'onBye', 'onLine'].map((name) => [name, say(name)]));
+  it.call = new Call({ type: 'matched', call: CALL, side: 'a', offerer, relay: RELAY, ...more }, null, PAGE, handlers);
   return it;
 }
 
@@ -67,4 +68,19 @@ test('a farewell is heard, and nothing else that comes on the channel', () => {
   it.channel.onmessage({ data: 'hello' });
   it.channel.onmessage({ data: 'bye' });
   assert.deepEqual(it.said, [['onBye']]);
+});
+
+test('what is typed is nothing where the server has not said that it may be', () => {
+  const [off, on] = [setUp(), setUp({ more: { text_line: true } })];
+  for (const it of [off, on]) {
+    it.channel.readyState = 'open';
+    it.channel.onopen();
+    it.call.type('hello');
+    it.channel.onmessage({ data: encode('hello yourself').buffer });
+  }
+  // The connection has no descriptions here, which the emoji do not like.
+  const lines = ({ said }) => said.filter(([name]) => name === 'onLine');
+  assert.deepEqual([lines(off), off.channel.sent], [[], []]);
+  assert.deepEqual(lines(on), [['onLine', 'me', 'hello'], ['onLine', 'them', 'hello yourself']]);
+  assert.deepEqual(on.channel.sent.map(decode), ['hello']);
 });

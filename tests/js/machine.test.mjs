@@ -12,8 +12,9 @@ const DESCRIPTION = { ufrag: 'abcd', pwd: 'abcdefghijklmnopqrstuv', fingerprint:
 
 const frame = (type, fields = {}) => ({ type: 'frame', frame: { type, ...fields } });
 const timeout = (timer) => ({ type: 'timeout', timer });
-const matched = (offerer = true, call = CALL) =>
-  frame('matched', { call, side: 'a', offerer, relay: { transports: ['udp'], username: `1:${call}:a`, credential: 'abcd' } });
+const matched = (offerer = true, call = CALL, more = {}) =>
+  frame('matched', { call, side: 'a', offerer, relay: { transports: ['udp'], username: `1:${call}:a`, credential: 'abcd' }, ...more });
+const line = (who, text = 'hello') => ({ type: 'line', line: { who, text } });
 const welcome = (call) => frame('welcome', { resume: '0'.repeat(32), ...(call && { call }) });
 const ended = (why, call = CALL) => frame('ended', { call, why });
 const describe = frame('describe', { call: CALL, description: DESCRIPTION });
@@ -42,7 +43,7 @@ const WAYS = {
   offered: [...WAITING, 'hidden', matched()],
   connecting: CONNECTING,
   talking: TALKING,
-  rejoining: [...TALKING, 'failed'],
+  rejoining: [...TALKING, line('me'), line('them'), 'failed'],
   ended: [...TALKING, 'bye'],
   resting: [...TALKING, 'end', 'rest'],
   offline: [START, 'ready', 'granted', timeout('unreachable')],
@@ -63,9 +64,10 @@ const EVENTS = [
   frame('restart', { call: CALL, ufrag: 'abcd', pwd: 'abcdefghijklmnopqrstuv' }),
   ...['left', 'lost', 'vanished'].flatMap((why) => [ended(why), ended(why, OTHER)]),
   frame('problem', { code: 'too_many', text: '' }), frame('closing', { in: 5 }),
+  { type: 'typing', open: true }, { type: 'typing', open: false }, { type: 'type', text: 'hello' }, line('me'), line('them'),
 ];
 
-const label = (event) => [event.type, event.frame?.type, event.frame?.why, event.timer, event.problem, event.frame?.call?.slice(0, 4)].filter(Boolean).join(' ');
+const label = (event) => [event.type, event.open, event.line?.who, event.frame?.type, event.frame?.why, event.timer, event.problem, event.frame?.call?.slice(0, 4)].filter(Boolean).join(' ');
 
 /** Whether this state and another are the same for whoever asks what can happen. */
 const key = (state) => JSON.stringify(state);
@@ -96,6 +98,9 @@ for (const name of NAMES) {
       if (state.name !== before.name) {
         assert.equal(effects.some((effect) => effect.do === 'stopTimers'), true, 'timers belong to their state');
       }
+      if (!CALLS.includes(state.name)) {
+        assert.deepEqual([state.typing, state.unread, state.lines], [false, false, []], 'what was typed is gone with the call');
+      }
       if (CALLS.includes(before.name) && !CALLS.includes(state.name)) {
         assert.ok(effects.some((effect) => effect.do === 'hangUp'), 'a call that is left is hung up');
       }
@@ -114,7 +119,8 @@ test('no dead ends: from everywhere one can get back to the first page and on to
     const state = edge.pop();
     for (const event of EVENTS) {
       const { state: next } = reduce(state, event);
-      const known = { ...next, held: next.held.slice(0, 2) };
+      // What is typed opens and closes nothing.
+      const known = { ...next, held: next.held.slice(0, 2), typing: false, unread: false, lines: [] };
       found.get(key(state)).to.add(key(known));
       if (found.has(key(known))) continue;
       found.set(key(known), { state: known, to: new Set() });
@@ -441,4 +447,37 @@ test('a page that is seen again does not sit its wait out', () => {
 
 test('a microphone that comes after the end is let go', () => {
   for (const name of ['ended', 'resting']) assert.deepEqual(walk(...WAYS[name], 'granted').did, ['release'], name);
+});
+
+const TYPING = [...WAITING, matched(true, CALL, { text_line: true }), { type: 'described', description: DESCRIPTION }, describe, 'connected'];
+
+test('a line is typed only where the server has said that it may be', () => {
+  const type = { type: 'type', text: 'hello' };
+  assert.deepEqual(walk(...TYPING, type).effects, [{ do: 'type', text: 'hello' }]);
+  assert.deepEqual(walk(...TYPING, 'failed', type).effects, [{ do: 'type', text: 'hello' }], 'on a thin line it waits in the channel');
+  assert.deepEqual(walk(...TALKING, type).effects, []);
+  for (const name of NAMES.filter((name) => !CALLS.includes(name))) assert.deepEqual(walk(...WAYS[name], type).effects, [], name);
+});
+
+test('what the partner has typed is said once, until it is looked at', () => {
+  const said = (...events) => walk(...TYPING, ...events).effects.filter((effect) => effect.do === 'say');
+  assert.deepEqual(said(line('them')), [{ do: 'say', word: 'type.unread' }]);
+  assert.deepEqual(said(line('them'), line('them')), []);
+  assert.deepEqual(said(line('me')), []);
+  assert.deepEqual(said({ type: 'typing', open: true }, line('them')), []);
+  assert.equal(walk(...TYPING, line('them')).state.unread, true);
+  assert.equal(walk(...TYPING, line('them'), line('me')).state.unread, true);
+  const looked = [line('them'), { type: 'typing', open: true }];
+  assert.equal(walk(...TYPING, ...looked).state.unread, false);
+  assert.deepEqual(said(...looked, { type: 'typing', open: false }, line('them')), [{ do: 'say', word: 'type.unread' }]);
+});
+
+test('the last hundred lines are kept, in order, and none beyond the call', () => {
+  const many = Array.from({ length: 250 }, (_, index) => line(index % 2 ? 'me' : 'them', String(index)));
+  const { state } = walk(...TYPING, ...many);
+  assert.deepEqual(state.lines.map(({ text }) => Number(text)), Array.from({ length: 100 }, (_, index) => 150 + index));
+  for (const end of ['end', 'bye', 'vanish', 'pagehide', ended('left'), ended('lost'), ended('vanished'), { type: 'broken', call: CALL }]) {
+    assert.deepEqual(walk(...TYPING, ...many, end).state.lines, end.type === 'broken' ? state.lines : [], JSON.stringify(end));
+  }
+  assert.deepEqual(walk(...TYPING, 'failed', ...many, timeout('rejoining')).state.lines, []);
 });

@@ -32,7 +32,7 @@ test('every word that is used exists', () => {
 
 test('every word that exists is used', () => {
   const all = html + scripts.map(([, source]) => source).join('\n');
-  const built = /^(mic\..+\.(title|text)|ended\.|connecting\.title|talking\.title|rejoining\.title)/;
+  const built = /^(mic\..+\.(title|text)|ended\.|connecting\.title|talking\.title|rejoining\.title|type\.(me|them)$)/;
   for (const word of Object.keys(english)) assert.ok(built.test(word) || all.includes(`'${word}'`) || all.includes(`"${word}"`), word);
 });
 
