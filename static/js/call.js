@@ -19,6 +19,7 @@ export class Call {
   #pc;
   #channel;
   #track;
+  #shaper;
   /** @type {Promise<void>} */
   #queue = Promise.resolve();
   /** @type {RTCRtpSender | null} */
@@ -35,14 +36,16 @@ export class Call {
 
   /**
    * @param {import('./types.js').Matched} match
-   * @param {MediaStreamTrack | null} track the microphone's
+   * @param {MediaStreamTrack | null} track what is sent; this call's own from now on, and stopped at its end
+   * @param {import('./shaper.js').Shaper} shaper
    * @param {Location} page where the page was loaded from, and the relay is
    * @param {import('./types.js').CallHandlers} handlers
    */
-  constructor({ offerer, relay }, track, page, handlers) {
+  constructor({ offerer, relay }, track, shaper, page, handlers) {
     this.#handlers = handlers;
     this.#offerer = offerer;
     this.#track = track;
+    this.#shaper = shaper;
     const pc = new RTCPeerConnection({
       iceServers: [iceServer(relay, page)],
       iceTransportPolicy: 'relay',
@@ -93,10 +96,11 @@ export class Call {
     });
   }
 
-  /** @param {MediaStreamTrack} track */
+  /** Another one is sent, and the one before is stopped. @param {MediaStreamTrack} track */
   replaceTrack(track) {
+    const before = this.#track;
     this.#track = track;
-    this.#do(() => this.#sender?.replaceTrack(track));
+    void this.#do(() => this.#sender?.replaceTrack(track)).then(() => before?.stop());
   }
 
   /**
@@ -108,15 +112,22 @@ export class Call {
     this.#closed = true;
     this.#pc.onicecandidate = this.#pc.ontrack = this.#pc.onconnectionstatechange = null;
     this.#channel.close();
+    this.#track?.stop();
     if (bye && this.#channel.bye()) setTimeout(() => this.#pc.close(), BYE_MS);
     else this.#pc.close();
   }
 
   #offerAudio() {
     const transceiver = this.#pc.addTransceiver(this.#track ?? 'audio', { direction: 'sendrecv' });
-    this.#sender = transceiver.sender;
+    this.#send(transceiver.sender);
     const opus = RTCRtpReceiver.getCapabilities('audio')?.codecs.filter(({ mimeType }) => /^audio\/opus$/i.test(mimeType));
     if (opus?.length) transceiver.setCodecPreferences(opus);
+  }
+
+  /** Nothing has been sent yet by this one. @param {RTCRtpSender} sender */
+  #send(sender) {
+    this.#sender = sender;
+    this.#shaper.shape(sender);
   }
 
   /** Makes the local description and tells the partner's page what it cannot know of it. */
@@ -136,8 +147,8 @@ export class Call {
     const [transceiver] = this.#pc.getTransceivers();
     if (transceiver) {
       transceiver.direction = 'sendrecv';
-      this.#sender = transceiver.sender;
-      if (this.#track) await this.#sender.replaceTrack(this.#track);
+      this.#send(transceiver.sender);
+      if (this.#track) await transceiver.sender.replaceTrack(this.#track);
     }
     await this.#describe();
   }
@@ -208,5 +219,6 @@ export class Call {
       console.warn('call:', error);
       this.#handlers.onFailed();
     });
+    return this.#queue;
   }
 }

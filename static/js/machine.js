@@ -70,6 +70,7 @@ export const INITIAL = {
   described: false,
   answered: false,
   muted: false,
+  padded: true,
   ending: null,
 };
 
@@ -415,6 +416,8 @@ function always(state, event) {
         ? [startTimer('unreachable', MS.unreachable)] : []));
     case 'ready':
       return stay(state, { ready: true });
+    case 'shaped':
+      return stay(state, { padded: event.padded });
     case 'frame':
       return stay(state, event.frame.type === 'welcome' ? { up: true } : {});
     default:

@@ -7,6 +7,7 @@
 import { Call } from './call.js';
 import { Device } from './device.js';
 import { Meter } from './meter.js';
+import { Shaper } from './shaper.js';
 import { Summons } from './summons.js';
 
 /** A microphone that gives nothing but zeros for this long has been taken away. */
@@ -21,8 +22,19 @@ export class Talk {
   #meter;
   #device;
   #summons;
+  #shaper;
   /** @type {Call | null} */
   #call = null;
+
+  /**
+   * Once the worker that shapes what is sent has started, or cannot.
+   * @param {ConstructorParameters<typeof Talk>[0]} house
+   */
+  static async open(house) {
+    const talk = new Talk(house);
+    await talk.#shaper.start();
+    return talk;
+  }
 
   /**
    * @param {object} house
@@ -40,6 +52,7 @@ export class Talk {
     this.#dispatch = dispatch;
     this.#meter = new Meter(window, (who, level) => view.level(who, level));
     this.#summons = new Summons(window);
+    this.#shaper = new Shaper(window);
     this.#device = new Device(window.navigator, {
       onMute: () => dispatch({ type: 'mute' }),
       onHangUp: () => dispatch({ type: 'end' }),
@@ -48,6 +61,8 @@ export class Talk {
 
   unlock() {
     this.#meter.unlock();
+    // The network may have failed it the last time.
+    void this.#shaper.start();
   }
 
   /** @param {import('./types.js').Matched} match */
@@ -55,7 +70,7 @@ export class Talk {
     this.#call?.close(false);
     this.#device.mute(false);
     const dispatch = this.#dispatch;
-    this.#call = new Call(match, this.#microphone.track, this.#window.location, {
+    this.#call = new Call(match, this.#voice(), this.#shaper, this.#window.location, {
       onDescribed: (description) => dispatch({ type: 'described', description }),
       onRenewed: (credentials) => dispatch({ type: 'renewed', ...credentials }),
       onGathered: (port) => dispatch({ type: 'gathered', port }),
@@ -69,6 +84,12 @@ export class Talk {
       onBye: () => dispatch({ type: 'bye' }),
     });
     this.#meter.listen('me', this.#microphone.stream);
+    dispatch({ type: 'shaped', padded: this.#shaper.ready });
+  }
+
+  /** What is sent, for this call alone. */
+  #voice() {
+    return this.#microphone.copy();
   }
 
   /** @param {import('./types.js').PartnerFrame} frame */
@@ -91,9 +112,9 @@ export class Talk {
 
   /** Another track, or none. */
   microphoneChanged() {
-    const { track, stream } = this.#microphone;
-    if (track) this.#call?.replaceTrack(track);
-    this.#meter.listen('me', this.#call && stream);
+    const voice = this.#call && this.#voice();
+    if (voice) this.#call?.replaceTrack(voice);
+    this.#meter.listen('me', this.#call && this.#microphone.stream);
   }
 
   /** The microphone is let go: nobody is listened to. */

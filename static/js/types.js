@@ -61,6 +61,7 @@
  * @property {boolean} described whether this side's description is out
  * @property {boolean} answered whether the partner's description is here
  * @property {boolean} muted
+ * @property {boolean} padded whether what is sent has one size, which hides when somebody speaks
  * @property {Ending | null} ending
  */
 
@@ -73,6 +74,7 @@
  *   | { type: 'down' }
  *   | { type: 'ready' | 'missing' }
  *   | { type: 'broken', call: string }
+ *   | { type: 'shaped', padded: boolean }
  *   | { type: 'described', description: Description }
  *   | { type: 'gathered', port: number }
  *   | { type: 'renewed', ufrag: string, pwd: string }

@@ -155,6 +155,7 @@ export class View {
     this.#put('waiting-title', state.long ? 'waiting.long' : 'waiting.title');
     this.#one('[data-action="mute"]').setAttribute('aria-pressed', String(state.muted));
     this.#put('muted', state.muted ? 'muted' : null);
+    this.#put('unpadded', state.padded ? null : 'unpadded');
     this.#document.documentElement.toggleAttribute('data-muted', state.muted);
   }
 

@@ -442,3 +442,12 @@ test('a page that is seen again does not sit its wait out', () => {
 test('a microphone that comes after the end is let go', () => {
   for (const name of ['ended', 'resting']) assert.deepEqual(walk(...WAYS[name], 'granted').did, ['release'], name);
 });
+
+test('whether what is sent is padded is known, and changes nothing else', () => {
+  for (const name of NAMES) {
+    const before = walk(...WAYS[name]).state;
+    for (const padded of [false, true]) {
+      assert.deepEqual(reduce(before, { type: 'shaped', padded }), { state: { ...before, padded }, effects: [] }, name);
+    }
+  }
+});
