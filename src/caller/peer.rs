@@ -61,7 +61,7 @@ pub(crate) struct Settings {
     /// The address of all relayed candidates: [`crate::protocol::RELAYED_ADDRESS`], but where a test uses
     /// another relay than ours.
     pub(crate) relayed_address: IpAddr,
-    /// Opus packets of 20 ms each, sent in a loop; none is sent when there are none.
+    /// Opus packets of 20 ms each, sent in a loop; silence when there are none.
     pub(crate) voice: Arc<[Bytes]>,
 }
 

@@ -122,7 +122,7 @@ impl Connection {
             .await
             .map_err(step("add a data channel"))?;
 
-        let voice = Voice { track: track.clone(), packets: settings.voice.clone(), payload_type, ssrc };
+        let voice = Voice::new(track.clone(), &settings.voice, payload_type, ssrc)?;
         let tasks = vec![
             tokio::spawn(voice.speak(connected)).abort_handle(),
             tokio::spawn(listen_for_bye(channel.clone(), events_in)).abort_handle(),
