@@ -3,11 +3,15 @@
 
 mod browser;
 mod caller;
+mod classifier;
+mod line;
 mod mixed;
 mod network;
 mod page;
 mod relay;
+mod room;
 mod server;
+mod shape;
 mod shim;
 mod shipped;
 mod signalling;
