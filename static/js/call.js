@@ -40,13 +40,14 @@ export class Call {
    * @param {import('./shaper.js').Shaper} shaper
    * @param {Location} page where the page was loaded from, and the relay is
    * @param {import('./types.js').CallHandlers} handlers
+   * @param {typeof RTCPeerConnection} [Connection] that of the window to call from
    */
-  constructor({ offerer, relay }, track, shaper, page, handlers) {
+  constructor({ offerer, relay }, track, shaper, page, handlers, Connection = RTCPeerConnection) {
     this.#handlers = handlers;
     this.#offerer = offerer;
     this.#track = track;
     this.#shaper = shaper;
-    const pc = new RTCPeerConnection({
+    const pc = new Connection({
       iceServers: [iceServer(relay, page)],
       iceTransportPolicy: 'relay',
       bundlePolicy: 'max-bundle',

@@ -82,7 +82,7 @@ export class Talk {
       onWeak: () => dispatch({ type: 'weak' }),
       onFailed: () => dispatch({ type: 'failed' }),
       onBye: () => dispatch({ type: 'bye' }),
-    });
+    }, this.#view.secluded?.RTCPeerConnection);
     this.#meter.listen('me', this.#microphone.stream);
     dispatch({ type: 'shaped', padded: this.#shaper.ready });
   }

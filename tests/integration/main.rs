@@ -5,6 +5,7 @@ mod browser;
 mod caller;
 mod classifier;
 mod line;
+mod linking;
 mod mixed;
 mod network;
 mod page;
