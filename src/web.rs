@@ -17,6 +17,7 @@ use axum::routing::get;
 use tokio::sync::watch;
 use tower_http::compression::CompressionLayer;
 
+pub use self::files::hashes;
 use self::lobby::Lobby;
 use crate::config::{Config, Origin};
 use crate::door::Arrival;

@@ -4,11 +4,15 @@
 mod browser;
 mod caller;
 mod classifier;
+mod files;
+mod http;
 mod line;
 mod linking;
 mod mixed;
+mod model;
 mod network;
 mod page;
+mod privacy;
 mod relay;
 mod room;
 mod server;
