@@ -34,7 +34,16 @@ pub fn accuracy(samples: &[Sample]) -> f64 {
     Judge::new(samples).accuracy(&labels)
 }
 
-/// What [`accuracy`] finds when whole groups have got each other's labels.
+/// Puts a list into any order (Fisher and Yates).
+pub fn shuffle<T>(list: &mut [T], chance: &mut u64) {
+    for last in (1..list.len()).rev() {
+        *chance = chance.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        list.swap(last, (*chance >> 33) as usize % (last + 1));
+    }
+}
+
+/// What [`accuracy`] finds when whole groups have got each other's labels. Where the groups were made in an order drawn by
+/// [`shuffle`], this is what it would find by chance, however much anything drifts with time.
 pub fn by_chance(samples: &[Sample]) -> Chance {
     let judge = Judge::new(samples);
     let groups = samples.iter().map(|sample| sample.group).max().map_or(0, |last| last + 1);
@@ -42,13 +51,10 @@ pub fn by_chance(samples: &[Sample]) -> Chance {
     for sample in samples {
         of_group[sample.group] = sample.label;
     }
-    let mut state = 1_u64;
+    let mut chance = 1;
     let mut found: Vec<f64> = (0..SHUFFLES)
         .map(|_| {
-            for last in (1..groups).rev() {
-                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-                of_group.swap(last, (state >> 33) as usize % (last + 1));
-            }
+            shuffle(&mut of_group, &mut chance);
             let labels: Vec<usize> = samples.iter().map(|sample| of_group[sample.group]).collect();
             judge.accuracy(&labels)
         })
