@@ -149,6 +149,14 @@ const UNTIL_LEVEL: &str = r"
     look();
 ";
 
+/// Whether the partner's audio is playing: the element's clock moves only with media.
+pub const UNTIL_PLAYING: &str = r"
+    const done = arguments[0];
+    const audio = document.querySelector('audio');
+    const look = () => audio.srcObject && !audio.paused && audio.currentTime > 1 ? done(true) : setTimeout(look, 20);
+    look();
+";
+
 /// One browser with a profile of its own. Killed with all its processes when dropped.
 pub struct Browser {
     /// For what has no method here.
@@ -218,7 +226,7 @@ impl Browser {
         browser
     }
 
-    /// Firefox with its own fake microphone.
+    /// Firefox with its own fake microphone, and pages from whoever shows any certificate.
     pub async fn firefox() -> Self {
         Self::firefox_as(None).await
     }
@@ -229,10 +237,33 @@ impl Browser {
     }
 
     async fn firefox_as(room: Option<&Room>) -> Self {
-        let profile = Scratch::new();
         let mut capabilities = DesiredCapabilities::firefox();
-        capabilities.set_headless().expect("a flag");
         capabilities.accept_insecure_certs(true).expect("a capability");
+        Self::firefox_with(capabilities, Scratch::new(), room).await
+    }
+
+    /// Firefox as visitors have it, but for an authority (PEM) that it trusts besides those it knows. `turns:` is no
+    /// page, and takes no certificate that nobody vouches for.
+    pub async fn firefox_that_trusts(authority: &Path) -> Self {
+        let profile = Scratch::new();
+        let database = format!("sql:{}", profile.0.display());
+        let authority = authority.to_str().expect("a plain path");
+        for arguments in [&["-N", "--empty-password"][..], &["-A", "-n", "a test's", "-t", "C,,", "-i", authority]] {
+            let done = std::process::Command::new("certutil").args(["-d", &database]).args(arguments).status();
+            assert!(done.is_ok_and(|status| status.success()), "certutil {arguments:?}");
+        }
+        let mut capabilities = DesiredCapabilities::firefox();
+        capabilities.add_arg("-profile").expect("a flag");
+        capabilities.add_arg(profile.0.to_str().expect("a plain path")).expect("a flag");
+        Self::firefox_with(capabilities, profile, None).await
+    }
+
+    async fn firefox_with(
+        mut capabilities: thirtyfour::FirefoxCapabilities,
+        profile: Scratch,
+        room: Option<&Room>,
+    ) -> Self {
+        capabilities.set_headless().expect("a flag");
         let mut preferences = thirtyfour::common::capabilities::firefox::FirefoxPreferences::new();
         for name in ["media.navigator.permission.disabled", "media.peerconnection.ice.loopback"] {
             preferences.set(name, true).expect("a preference");

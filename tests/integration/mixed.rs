@@ -6,18 +6,10 @@ use sotto::caller::{Caller, Ending, Options};
 use sotto::protocol::{EndReason, Languages, Role};
 use tokio::time::timeout;
 
-use crate::browser::{Browser, turn};
+use crate::browser::{Browser, UNTIL_PLAYING, turn};
 use crate::server::{DEADLINE, TestServer};
 use crate::voice::{strength, tone};
 use crate::wire::check_frame;
-
-/// Whether the partner's audio is playing: the element's clock moves only with media.
-const UNTIL_PLAYING: &str = r"
-    const done = arguments[0];
-    const audio = document.querySelector('audio');
-    const look = () => audio.srcObject && !audio.paused && audio.currentTime > 1 ? done(true) : setTimeout(look, 20);
-    look();
-";
 
 async fn native(server: &TestServer, tap: &Tap) -> Caller {
     let options = Options { voice: tone(880), tap: Some(tap.clone()), ..Options::default() };
