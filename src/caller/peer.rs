@@ -65,7 +65,7 @@ pub(crate) struct Settings {
     pub(crate) relayed_address: IpAddr,
     /// Opus packets to be sent once, first of all.
     pub(crate) spoken: Arc<Spoken>,
-    /// Opus packets of 20 ms each, sent in a loop; none is sent when there are none.
+    /// Opus packets of 20 ms each, sent in a loop; silence when there are none.
     pub(crate) voice: Arc<[Bytes]>,
 }
 

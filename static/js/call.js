@@ -31,6 +31,7 @@ export class Call {
   /** @type {TextLine | null} where the two may type */
   #text;
   #track;
+  #shaper;
   /** @type {Promise<void>} */
   #queue = Promise.resolve();
   /** @type {RTCRtpSender | null} */
@@ -47,15 +48,18 @@ export class Call {
 
   /**
    * @param {import('./types.js').Matched} match
-   * @param {MediaStreamTrack | null} track the microphone's
+   * @param {MediaStreamTrack | null} track what is sent; this call's own from now on, and stopped at its end
+   * @param {import('./shaper.js').Shaper} shaper
    * @param {Location} page where the page was loaded from, and the relay is
    * @param {import('./types.js').CallHandlers} handlers
+   * @param {typeof RTCPeerConnection} [Connection] that of the window to call from
    */
-  constructor({ offerer, relay, text_line: typing }, track, page, handlers) {
+  constructor({ offerer, relay, text_line: typing }, track, shaper, page, handlers, Connection = RTCPeerConnection) {
     this.#handlers = handlers;
     this.#offerer = offerer;
     this.#track = track;
-    const pc = new RTCPeerConnection({
+    this.#shaper = shaper;
+    const pc = new Connection({
       iceServers: [iceServer(relay, page)],
       iceTransportPolicy: 'relay',
       bundlePolicy: 'max-bundle',
@@ -127,10 +131,11 @@ export class Call {
     });
   }
 
-  /** @param {MediaStreamTrack} track */
+  /** Another one is sent, and the one before is stopped. @param {MediaStreamTrack} track */
   replaceTrack(track) {
+    const before = this.#track;
     this.#track = track;
-    this.#do(() => this.#sender?.replaceTrack(track));
+    void this.#do(() => this.#sender?.replaceTrack(track)).then(() => before?.stop());
   }
 
   /** Types to the partner, where that is possible. @param {string} text */
@@ -149,6 +154,7 @@ export class Call {
     this.#channel.close();
     this.#verification.close();
     this.#text?.close();
+    this.#track?.stop();
     if (bye && this.#channel.bye()) setTimeout(() => this.#pc.close(), BYE_MS);
     else this.#pc.close();
   }
@@ -162,9 +168,15 @@ export class Call {
 
   #offerAudio() {
     const transceiver = this.#pc.addTransceiver(this.#track ?? 'audio', { direction: 'sendrecv' });
-    this.#sender = transceiver.sender;
+    this.#send(transceiver.sender);
     const opus = RTCRtpReceiver.getCapabilities('audio')?.codecs.filter(({ mimeType }) => /^audio\/opus$/i.test(mimeType));
     if (opus?.length) transceiver.setCodecPreferences(opus);
+  }
+
+  /** Nothing has been sent yet by this one. @param {RTCRtpSender} sender */
+  #send(sender) {
+    this.#sender = sender;
+    this.#shaper.shape(sender);
   }
 
   /** Makes the local description and tells the partner's page what it cannot know of it. */
@@ -184,8 +196,8 @@ export class Call {
     const [transceiver] = this.#pc.getTransceivers();
     if (transceiver) {
       transceiver.direction = 'sendrecv';
-      this.#sender = transceiver.sender;
-      if (this.#track) await this.#sender.replaceTrack(this.#track);
+      this.#send(transceiver.sender);
+      if (this.#track) await transceiver.sender.replaceTrack(this.#track);
     }
     await this.#describe();
   }
@@ -258,5 +270,6 @@ export class Call {
       console.warn('call:', error);
       this.#handlers.onFailed();
     });
+    return this.#queue;
   }
 }

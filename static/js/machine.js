@@ -76,6 +76,7 @@ export const INITIAL = {
   typing: false,
   unread: false,
   lines: [],
+  padded: true,
   ending: null,
 };
 
@@ -439,6 +440,8 @@ function always(state, event) {
         ? [startTimer('unreachable', MS.unreachable)] : []));
     case 'ready':
       return stay(state, { ready: true });
+    case 'shaped':
+      return stay(state, { padded: event.padded });
     case 'frame':
       return stay(state, event.frame.type === 'welcome' ? { up: true } : {});
     default:

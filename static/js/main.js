@@ -169,7 +169,7 @@ function carryOut(effect) {
 
 function fetchTalk() {
   if (!talk) {
-    talk = import('./talk.js').then(({ Talk }) => new Talk({ window, view, microphone, say, dispatch }));
+    talk = import('./talk.js').then(({ Talk }) => Talk.open({ window, view, microphone, say, dispatch }));
     talk.then(() => dispatch({ type: 'ready' }), () => {
       // The network went in this very moment. A browser fetches anew what did not come.
       talk = null;

@@ -9,6 +9,7 @@ import { Call } from './call.js';
 import { Device } from './device.js';
 import { Meter } from './meter.js';
 import { Panel } from './panel.js';
+import { Shaper } from './shaper.js';
 import { Summons } from './summons.js';
 
 /** A microphone that gives nothing but zeros for this long has been taken away. */
@@ -24,8 +25,19 @@ export class Talk {
   #meter;
   #device;
   #summons;
+  #shaper;
   /** @type {Call | null} */
   #call = null;
+
+  /**
+   * Once the worker that shapes what is sent has started, or cannot.
+   * @param {ConstructorParameters<typeof Talk>[0]} house
+   */
+  static async open(house) {
+    const talk = new Talk(house);
+    await talk.#shaper.start();
+    return talk;
+  }
 
   /**
    * @param {object} house
@@ -44,6 +56,7 @@ export class Talk {
     this.#dispatch = dispatch;
     this.#meter = new Meter(window, (who, level) => view.level(who, level));
     this.#summons = new Summons(window);
+    this.#shaper = new Shaper(window);
     view.add(new Panel(window.document, {
       say,
       onOpen: (open) => dispatch({ type: 'typing', open }),
@@ -57,6 +70,8 @@ export class Talk {
 
   unlock() {
     this.#meter.unlock();
+    // The network may have failed it the last time.
+    void this.#shaper.start();
   }
 
   /** @param {import('./types.js').Matched} match */
@@ -64,7 +79,7 @@ export class Talk {
     this.#call?.close(false);
     this.#device.mute(false);
     const dispatch = this.#dispatch;
-    this.#call = new Call(match, this.#microphone.track, this.#window.location, {
+    this.#call = new Call(match, this.#voice(), this.#shaper, this.#window.location, {
       onDescribed: (description) => dispatch({ type: 'described', description }),
       onRenewed: (credentials) => dispatch({ type: 'renewed', ...credentials }),
       onGathered: (port) => dispatch({ type: 'gathered', port }),
@@ -79,8 +94,14 @@ export class Talk {
       onEmoji: (emoji) => this.#callView.compare(emoji),
       onUnverified: () => dispatch({ type: 'unverified' }),
       onLine: (who, text) => dispatch({ type: 'line', line: { who, text } }),
-    });
+    }, this.#view.secluded?.RTCPeerConnection);
     this.#meter.listen('me', this.#microphone.stream);
+    dispatch({ type: 'shaped', padded: this.#shaper.ready });
+  }
+
+  /** What is sent, for this call alone. */
+  #voice() {
+    return this.#microphone.copy();
   }
 
   /** @param {import('./types.js').PartnerFrame} frame */
@@ -109,9 +130,9 @@ export class Talk {
 
   /** Another track, or none. */
   microphoneChanged() {
-    const { track, stream } = this.#microphone;
-    if (track) this.#call?.replaceTrack(track);
-    this.#meter.listen('me', this.#call && stream);
+    const voice = this.#call && this.#voice();
+    if (voice) this.#call?.replaceTrack(voice);
+    this.#meter.listen('me', this.#call && this.#microphone.stream);
   }
 
   /** The microphone is let go: nobody is listened to. */

@@ -64,6 +64,7 @@
  * @property {boolean} typing whether the text line is open in front of the visitor
  * @property {boolean} unread whether the partner has typed while it was not
  * @property {readonly Line[]} lines the last of what was typed in this call
+ * @property {boolean} padded whether what is sent has one size, which hides when somebody speaks
  * @property {Ending | null} ending
  */
 
@@ -80,6 +81,7 @@
  *   | { type: 'down' }
  *   | { type: 'ready' | 'missing' }
  *   | { type: 'broken', call: string }
+ *   | { type: 'shaped', padded: boolean }
  *   | { type: 'described', description: Description }
  *   | { type: 'gathered', port: number }
  *   | { type: 'renewed', ufrag: string, pwd: string }

@@ -128,6 +128,15 @@ export class View {
     lamp.dataset.step = String(Math.ceil(level * STEPS));
   }
 
+  /**
+   * A window that may not use the microphone, to make calls from. Chromium shows the networks of a device to whoever
+   * may, and from then on each connectivity check tells the partner which kind of network it took.
+   */
+  get secluded() {
+    const frame = /** @type {HTMLIFrameElement} */ (this.#one('iframe'));
+    return /** @type {(Window & typeof globalThis) | null} */ (frame.contentWindow);
+  }
+
   /** In a press, so that the partner may be heard later without one. */
   unlock() {
     this.#audio.srcObject ??= new MediaStream();
@@ -166,6 +175,7 @@ export class View {
     this.#put('waiting-title', state.long ? 'waiting.long' : 'waiting.title');
     this.#one('[data-action="mute"]').setAttribute('aria-pressed', String(state.muted));
     this.#put('muted', state.muted ? 'muted' : null);
+    this.#put('unpadded', state.padded ? null : 'unpadded');
     this.#document.documentElement.toggleAttribute('data-muted', state.muted);
   }
 

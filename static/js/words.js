@@ -79,6 +79,7 @@ export const english = {
   'mute': 'Mute',
   'muted': 'They can’t hear you right now.',
   'unmuted': 'They can hear you again.',
+  'unpadded': 'This browser can’t hide from a network when somebody speaks. What is said stays hidden.',
   'end': 'End',
 
   'type': 'Type instead',

@@ -4,13 +4,13 @@ use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
 use sotto::caller::signalling::{RawFrame, SignallingError, Tap};
-use sotto::caller::{Call, Caller, Ending, Error, Options, PeerError};
+use sotto::caller::{Call, Caller, Ending, Error, Options, PACKET_BYTES, PeerError};
 use sotto::protocol::{EndReason, Languages, Role};
 use tokio::net::UdpSocket;
 use tokio::time::timeout;
 
 use crate::server::{DEADLINE, TestServer};
-use crate::voice::{PACKET_BYTES, strength, tone};
+use crate::voice::{strength, tone};
 use crate::wire::check_frame;
 
 fn english() -> Languages {

@@ -3,16 +3,21 @@
 
 mod browser;
 mod caller;
+mod classifier;
 mod files;
 mod http;
+mod line;
+mod linking;
 mod mixed;
 mod model;
 mod network;
 mod page;
 mod privacy;
 mod relay;
+mod room;
 mod sas;
 mod server;
+mod shape;
 mod shim;
 mod shipped;
 mod signalling;

@@ -165,7 +165,9 @@ async fn a_browser_that_makes_no_calls_keeps_nobody_waiting() {
     let (one, other) = (Browser::chromium(None).await, Browser::chromium(None).await);
     one.open(&server.url()).await;
     other.open(&server.url()).await;
-    other.run("window.RTCPeerConnection = class { constructor() { throw new Error('switched off'); } }", vec![]).await;
+    other
+        .run("frames[0].RTCPeerConnection = class { constructor() { throw new Error('switched off'); } }", vec![])
+        .await;
     one.press("start").await;
     one.until("waiting").await;
     other.press("start").await;

@@ -481,3 +481,12 @@ test('the last hundred lines are kept, in order, and none beyond the call', () =
   }
   assert.deepEqual(walk(...TYPING, 'failed', ...many, timeout('rejoining')).state.lines, []);
 });
+
+test('whether what is sent is padded is known, and changes nothing else', () => {
+  for (const name of NAMES) {
+    const before = walk(...WAYS[name]).state;
+    for (const padded of [false, true]) {
+      assert.deepEqual(reduce(before, { type: 'shaped', padded }), { state: { ...before, padded }, effects: [] }, name);
+    }
+  }
+});

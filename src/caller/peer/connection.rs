@@ -127,7 +127,7 @@ impl Connection {
             .map_err(step("add a data channel"))?;
 
         let spoken = settings.spoken.clone();
-        let voice = Voice { track: track.clone(), spoken, packets: settings.voice.clone(), payload_type, ssrc };
+        let voice = Voice::new(track.clone(), spoken, &settings.voice, payload_type, ssrc)?;
         let tasks = vec![
             tokio::spawn(voice.speak(connected)).abort_handle(),
             tokio::spawn(listen(channel.clone(), events_in)).abort_handle(),
