@@ -42,6 +42,7 @@
  * @typedef {'dismissed' | 'site' | 'system' | 'none' | 'busy' | 'ignored' | 'unsupported' | 'calls'} MicProblem
  * @typedef {'self' | 'left' | 'lost' | 'closing' | 'missed'} Ending
  * @typedef {{ languages: string[], role: Role, avoid_recent: boolean }} Wishes
+ * @typedef {'own' | 'deeper' | 'higher'} Voice what the partner is to hear
  * @typedef {'prompt' | 'quiet' | 'unreachable' | 'offer' | 'connecting' | 'weak' | 'rejoining' | 'restart' | 'fetch'} Timer
  */
 
@@ -61,12 +62,15 @@
  * @property {boolean} described whether this side's description is out
  * @property {boolean} answered whether the partner's description is here
  * @property {boolean} muted
+ * @property {Voice} voice chosen for every call until the page is left; never stored
+ * @property {boolean} unheard whether another voice was chosen and does not go out
  * @property {Ending | null} ending
  */
 
 /**
  * @typedef {{ type: 'start', wishes: Wishes }
- *   | { type: 'retry' | 'stop' | 'accept' | 'decline' | 'mute' | 'end' | 'again' | 'rest' | 'vanish' }
+ *   | { type: 'retry' | 'stop' | 'accept' | 'decline' | 'mute' | 'end' | 'again' | 'rest' | 'vanish' | 'own-voice' | 'try-voice' }
+ *   | { type: 'voice', voice: Voice }
  *   | { type: 'granted' | 'devices' | 'doubt' | 'checked' }
  *   | { type: 'refused', problem: MicProblem }
  *   | { type: 'frame', frame: ServerFrame }
@@ -77,6 +81,7 @@
  *   | { type: 'gathered', port: number }
  *   | { type: 'renewed', ufrag: string, pwd: string }
  *   | { type: 'connected' | 'weak' | 'failed' | 'bye' }
+ *   | { type: 'disguised', ok: boolean }
  *   | { type: 'hidden' | 'visible' | 'online' | 'pagehide' }
  *   | { type: 'timeout', timer: Timer }} Event
  *   From the visitor; the microphone; the socket; the scripts of a call; the call; the browser; the clock.
@@ -85,12 +90,13 @@
  *     | 'restart' | 'summon' | 'dismiss' | 'vanish' | 'stopTimers' }
  *   | { do: 'send', frame: ClientFrame }
  *   | { do: 'check', aloud?: boolean }
- *   | { do: 'begin', match: Matched }
+ *   | { do: 'begin', match: Matched, voice: Voice }
  *   | { do: 'pass', frame: PartnerFrame }
  *   | { do: 'hangUp', bye: boolean }
  *   | { do: 'mute', on: boolean }
+ *   | { do: 'speakAs', voice: Voice }
  *   | { do: 'wake', on: boolean }
- *   | { do: 'say', word: 'waiting.long' | 'muted' | 'unmuted' }
+ *   | { do: 'say', word: 'waiting.long' | 'muted' | 'unmuted' | 'voice.unheard' }
  *   | { do: 'startTimer', timer: Timer, ms: number }
  *   | { do: 'stopTimer', timer: Timer }} Effect
  *
@@ -150,6 +156,15 @@
  * @property {(track: MediaStreamTrack) => void} onTrack a live one has taken the place of a dead one
  * @property {() => void} onDoubt something happened after which a microphone can be live and yet silent
  */
+
+/**
+ * @typedef {object} WorkletScope what a worklet's script finds around it
+ * @property {new () => { port: MessagePort }} AudioWorkletProcessor
+ * @property {(name: string, processor: new (options: { processorOptions: { ratio: number } }) => Processor) => void} registerProcessor
+ * @property {number} sampleRate in hertz
+ */
+
+/** @typedef {{ process: (inputs: Float32Array[][], outputs: Float32Array[][]) => boolean }} Processor */
 
 /** @typedef {'me' | 'them'} Who whose voice, whose lamp */
 
