@@ -35,7 +35,7 @@ export class Call {
 
   /**
    * @param {import('./types.js').Matched} match
-   * @param {MediaStreamTrack | null} track the microphone's
+   * @param {MediaStreamTrack | null} track what is sent; nothing is without one
    * @param {Location} page where the page was loaded from, and the relay is
    * @param {import('./types.js').CallHandlers} handlers
    */
@@ -93,7 +93,7 @@ export class Call {
     });
   }
 
-  /** @param {MediaStreamTrack} track */
+  /** @param {MediaStreamTrack | null} track nothing is sent without one */
   replaceTrack(track) {
     this.#track = track;
     this.#do(() => this.#sender?.replaceTrack(track));

@@ -1,11 +1,12 @@
 // @ts-check
 /**
  * What only a conversation needs, in one place, so that the first page does not wait for it: the peer
- * connection, the meters of the two lamps, and what the device is told. Decides nothing.
+ * connection, the voice that is sent, the meters of the two lamps, and what the device is told. Decides nothing.
  */
 
 import { Call } from './call.js';
 import { Device } from './device.js';
+import { Disguise } from './disguise.js';
 import { Meter } from './meter.js';
 import { Summons } from './summons.js';
 
@@ -23,6 +24,10 @@ export class Talk {
   #summons;
   /** @type {Call | null} */
   #call = null;
+  /** @type {import('./types.js').Voice} */
+  #voice = 'own';
+  /** @type {Disguise | null} */
+  #disguise = null;
 
   /**
    * @param {object} house
@@ -50,12 +55,24 @@ export class Talk {
     this.#meter.unlock();
   }
 
-  /** @param {import('./types.js').Matched} match */
-  begin(match) {
+  /**
+   * What the partner is sent; nothing else chooses. Where another voice is wanted it is never the microphone's own,
+   * whatever has become of the other.
+   */
+  get #sent() {
+    return this.#voice === 'own' ? this.#microphone.track : this.#disguise?.track ?? null;
+  }
+
+  /**
+   * @param {import('./types.js').Matched} match
+   * @param {import('./types.js').Voice} voice
+   */
+  begin(match, voice) {
     this.#call?.close(false);
+    this.#dress(voice);
     this.#device.mute(false);
     const dispatch = this.#dispatch;
-    this.#call = new Call(match, this.#microphone.track, this.#window.location, {
+    this.#call = new Call(match, this.#sent, this.#window.location, {
       onDescribed: (description) => dispatch({ type: 'described', description }),
       onRenewed: (credentials) => dispatch({ type: 'renewed', ...credentials }),
       onGathered: (port) => dispatch({ type: 'gathered', port }),
@@ -84,6 +101,7 @@ export class Talk {
   hangUp(bye) {
     this.#call?.close(bye);
     this.#call = null;
+    this.#dress('own');
     this.#view.hear(null);
     this.#meter.listen('them', null);
     this.#meter.listen('me', null);
@@ -92,7 +110,8 @@ export class Talk {
   /** Another track, or none. */
   microphoneChanged() {
     const { track, stream } = this.#microphone;
-    if (track) this.#call?.replaceTrack(track);
+    if (this.#disguise) this.#disguise.feed(stream);
+    else if (track) this.#call?.replaceTrack(this.#sent);
     this.#meter.listen('me', this.#call && stream);
   }
 
@@ -100,6 +119,26 @@ export class Talk {
   rest() {
     this.microphoneChanged();
     this.#meter.rest();
+  }
+
+  /**
+   * From now on in this call, and from the first sample.
+   * @param {import('./types.js').Voice} voice
+   */
+  speakAs(voice) {
+    if (!this.#call) return;
+    this.#dress(voice);
+    this.#call.replaceTrack(this.#sent);
+  }
+
+  /** @param {import('./types.js').Voice} voice */
+  #dress(voice) {
+    this.#voice = voice;
+    this.#disguise?.close();
+    this.#disguise = null;
+    if (voice === 'own') return;
+    this.#disguise = new Disguise(this.#window, voice, (ok) => this.#dispatch({ type: 'disguised', ok }));
+    this.#disguise.feed(this.#microphone.stream);
   }
 
   /** After a phone call or a change of headset a track can be live and yet silent. */

@@ -13,6 +13,7 @@ use tokio::sync::{Mutex, MutexGuard};
 use tokio::time::timeout;
 
 use crate::server::DEADLINE;
+use crate::sound::Sound;
 use crate::wire::check_frame;
 
 /// Browsers share two cores with the server: one test of them at a time.
@@ -193,18 +194,24 @@ impl Browser {
             let flag = format!("--use-file-for-fake-audio-capture={}", file.display());
             capabilities.add_arg(&flag).expect("a flag");
         }
-        let (child, port) = driver("chromedriver", &["--port=0"], "successfully on port ").await;
+        let (child, port) = driver("chromedriver", &["--port=0"], "successfully on port ", None).await;
         let driver = WebDriver::new(format!("http://127.0.0.1:{port}"), capabilities).await.expect("a session");
         let browser = Self { driver, child, chromium: true, _profile: profile };
         browser.cdp("Page.addScriptToEvaluateOnNewDocument", json!({ "source": SPY })).await;
         browser
     }
 
-    /// Firefox with its own fake microphone, and pages from whoever shows any certificate.
+    /// Firefox with its own fake microphone, and pages from whoever shows any certificate. Without a sound card, it runs
+    /// no WebAudio.
     pub async fn firefox() -> Self {
+        Self::firefox_hearing(None).await
+    }
+
+    /// The same with a sound card.
+    pub async fn firefox_hearing(sound: Option<&Sound>) -> Self {
         let mut capabilities = DesiredCapabilities::firefox();
         capabilities.accept_insecure_certs(true).expect("a capability");
-        Self::firefox_with(capabilities, Scratch::new()).await
+        Self::firefox_with(capabilities, Scratch::new(), sound).await
     }
 
     /// Firefox as visitors have it, but for an authority (PEM) that it trusts besides those it knows. `turns:` is no
@@ -220,10 +227,14 @@ impl Browser {
         let mut capabilities = DesiredCapabilities::firefox();
         capabilities.add_arg("-profile").expect("a flag");
         capabilities.add_arg(profile.0.to_str().expect("a plain path")).expect("a flag");
-        Self::firefox_with(capabilities, profile).await
+        Self::firefox_with(capabilities, profile, None).await
     }
 
-    async fn firefox_with(mut capabilities: thirtyfour::FirefoxCapabilities, profile: Scratch) -> Self {
+    async fn firefox_with(
+        mut capabilities: thirtyfour::FirefoxCapabilities,
+        profile: Scratch,
+        sound: Option<&Sound>,
+    ) -> Self {
         capabilities.set_headless().expect("a flag");
         let mut preferences = thirtyfour::common::capabilities::firefox::FirefoxPreferences::new();
         for name in
@@ -232,8 +243,9 @@ impl Browser {
             preferences.set(name, true).expect("a preference");
         }
         preferences.set("media.autoplay.default", 0).expect("a preference");
+        preferences.set("media.navigator.audio.fake_frequency", 440).expect("a preference");
         capabilities.set_preferences(preferences).expect("preferences");
-        let (child, port) = driver("geckodriver", &["--port", "0"], "Listening on 127.0.0.1:").await;
+        let (child, port) = driver("geckodriver", &["--port", "0"], "Listening on 127.0.0.1:", sound).await;
         let driver = WebDriver::new(format!("http://127.0.0.1:{port}"), capabilities).await.expect("a session");
         Self { driver, child, chromium: false, _profile: profile }
     }
@@ -376,9 +388,10 @@ impl Drop for Browser {
 }
 
 /// Starts a driver in a process group of its own and waits for the port that it names.
-async fn driver(program: &str, arguments: &[&str], before_port: &str) -> (Child, u16) {
+async fn driver(program: &str, arguments: &[&str], before_port: &str, sound: Option<&Sound>) -> (Child, u16) {
     let mut child = Command::new(program)
         .args(arguments)
+        .envs(sound.map(Sound::variable))
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())

@@ -3,6 +3,7 @@
 
 mod browser;
 mod caller;
+mod disguise;
 mod files;
 mod http;
 mod mixed;
@@ -15,6 +16,7 @@ mod server;
 mod shim;
 mod shipped;
 mod signalling;
+mod sound;
 mod start;
 mod states;
 mod tls;
