@@ -34,7 +34,6 @@ use tokio::{
     sync::{Notify, mpsc},
     time::{sleep, timeout},
 };
-use tokio_rustls::TlsAcceptor;
 use tracing::warn;
 
 use self::{http::HttpStream, strangers::Strangers, stream::Stream};
@@ -110,7 +109,7 @@ pub struct Door {
 /// What the tasks of new connections share.
 struct Porch {
     relay: relay::Handle,
-    tls: Option<TlsAcceptor>,
+    tls: Option<Arc<tls::Identity>>,
     strangers: Arc<Strangers>,
     guests: Arc<Strangers>,
     http: mpsc::Sender<(HttpStream, Arrival)>,
@@ -118,7 +117,7 @@ struct Porch {
 
 impl Door {
     /// A door on this listener, with TLS or without.
-    pub fn new(listener: TcpListener, tls: Option<TlsAcceptor>, relay: relay::Handle) -> Self {
+    pub fn new(listener: TcpListener, tls: Option<Arc<tls::Identity>>, relay: relay::Handle) -> Self {
         let (http, handed) = mpsc::channel(MAX_HANDOVERS);
         let strangers = Arc::new(Strangers::new(MAX_STRANGERS));
         let guests = Arc::new(Strangers::new(MAX_GUESTS));
@@ -220,7 +219,7 @@ impl Porch {
         if speech != Speech::Tls {
             return Some((Stream::Plain(stream), speech));
         }
-        let mut stream = self.tls.as_ref()?.accept(stream).await.ok()?;
+        let mut stream = self.tls.as_ref()?.acceptor().accept(stream).await.ok()?;
         let speech = Speech::of(*stream.fill_buf().await.ok()?.first()?)?;
         (speech != Speech::Tls).then(|| (Stream::Tls(Box::new(stream)), speech))
     }

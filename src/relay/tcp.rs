@@ -55,7 +55,7 @@ impl Handle {
     /// lost, as on any network.
     fn pass(&self, to: &FiveTuple, bytes: &[u8]) {
         if to.transport() == Transport::Udp {
-            let _ = socket::send_one(&self.0.waker, self.0.address, bytes, to);
+            let _ = socket::send_one(&self.0.socket, self.0.address, bytes, to);
         } else {
             self.streams().push(to, bytes);
         }

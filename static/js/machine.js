@@ -319,6 +319,8 @@ const CALLING = {
   'own-voice': (state) => speakAs(state, 'own'),
   'try-voice': (state) => speakAs(state, state.voice),
   disguised,
+  // The six emoji did not come about as they have to.
+  unverified: (state) => end(state, 'unverified', { leave: true, bye: true }),
   doubt: (state) => stay(state, {}, { do: 'check' }),
   checked: (state) => stay(state, {}, ...(state.muted || state.unheard ? [] : [/** @type {Effect} */ ({ do: 'say', word: 'unmuted' })])),
   // The microphone has gone in the middle of a call. The call goes on, and the page says what is so.

@@ -4,6 +4,7 @@
  * connection, the voice that is sent, the meters of the two lamps, and what the device is told. Decides nothing.
  */
 
+import { CallView } from './call-view.js';
 import { Call } from './call.js';
 import { Device } from './device.js';
 import { Disguise } from './disguise.js';
@@ -16,6 +17,7 @@ const DEAD_MS = 1_000;
 export class Talk {
   #window;
   #view;
+  #callView;
   #microphone;
   #say;
   #dispatch;
@@ -40,6 +42,7 @@ export class Talk {
   constructor({ window, view, microphone, say, dispatch }) {
     this.#window = window;
     this.#view = view;
+    this.#callView = new CallView(window.document);
     this.#microphone = microphone;
     this.#say = say;
     this.#dispatch = dispatch;
@@ -84,6 +87,8 @@ export class Talk {
       onWeak: () => dispatch({ type: 'weak' }),
       onFailed: () => dispatch({ type: 'failed' }),
       onBye: () => dispatch({ type: 'bye' }),
+      onEmoji: (emoji) => this.#callView.compare(emoji),
+      onUnverified: () => dispatch({ type: 'unverified' }),
     });
     this.#meter.listen('me', this.#microphone.stream);
   }
@@ -103,6 +108,7 @@ export class Talk {
     this.#call = null;
     this.#dress('own');
     this.#view.hear(null);
+    this.#callView.compare(null);
     this.#meter.listen('them', null);
     this.#meter.listen('me', null);
   }

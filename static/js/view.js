@@ -1,7 +1,7 @@
 // @ts-check
 /**
- * The page, drawn from the state: the only file that touches the document. It decides nothing; what is pressed
- * goes to `onAction`.
+ * The page, drawn from the state: the only file that touches the document, but for what is only needed in a call
+ * (`call-view.js`). It decides nothing; what is pressed goes to `onAction`.
  */
 
 import { COUNTRIES, linesOf, link, opening } from './help.js';
@@ -153,6 +153,8 @@ export class View {
       this.#put('problem-text', `mic.${problem}.text`);
     }
     if (ending) this.#put('ending', `ended.${ending}`);
+    this.#put('ending-text', ending === 'unverified' ? 'ended.unverified.text' : null);
+    this.#one('[data-part="ending-text"]').hidden = ending !== 'unverified';
     if (state.name === 'connecting' || state.name === 'talking' || state.name === 'rejoining') {
       this.#put('call-title', `${state.name}.title`);
     }

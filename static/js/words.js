@@ -93,6 +93,8 @@ export const english = {
   'ended.left': 'The conversation has ended. People leave for all kinds of reasons.',
   'ended.lost': 'We lost the line, and can’t tell why.',
   'ended.closing': 'Sotto is closing for a moment, and the line went with it.',
+  'ended.unverified': 'We ended the conversation, to be on the safe side.',
+  'ended.unverified.text': 'The line was faulty, or somebody tried to come between the two of you. We can’t tell which. You can look for someone else; if it happens again, try another network.',
   'ended.missed': 'Someone was here while you were away. That happens, and someone else may come.',
   'again': 'Find someone else',
   'rest': 'That’s enough for now',

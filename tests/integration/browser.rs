@@ -70,9 +70,19 @@ const SPY: &str = r"
     window.RTCPeerConnection = class extends Connection {
         constructor(...all) {
             super(...all);
+            window.connections.push(this);
             window.policies.push(all[0]?.iceTransportPolicy ?? 'all');
             this.addEventListener('icecandidate', ({ candidate }) => candidate?.candidate && window.gathered.push(candidate.type));
         }
+    };
+    window.connections = [];
+    window.certificates_read = 0;
+    const transport = window.RTCDtlsTransport?.prototype;
+    const read = transport?.getRemoteCertificates;
+    if (read) transport.getRemoteCertificates = function () {
+        const certificates = read.call(this);
+        window.certificates_read += certificates.length;
+        return certificates;
     };
     window.heard_at = null;
     window.pressed_at = null;
@@ -125,6 +135,16 @@ const UNTIL_TONE: &str = r"
         const loudest = bins.indexOf(Math.max(...bins));
         const found = loudest * context.sampleRate / analyser.fftSize;
         if (bins[loudest] > -60 && Math.abs(found - hertz) < 10) done(found); else setTimeout(look, 20);
+    };
+    look();
+";
+
+/// Resolves with the numbers of the six emoji, once each of them is there with its word.
+const UNTIL_EMOJI: &str = r"
+    const done = arguments[0];
+    const look = () => {
+        const six = [...document.querySelectorAll('[data-emoji]')].filter(one => one.checkVisibility() && /\p{L}/u.test(one.innerText));
+        if (six.length === 6) done(six.map(one => Number(one.dataset.emoji))); else setTimeout(look, 20);
     };
     look();
 ";
@@ -302,6 +322,13 @@ impl Browser {
     /// Waits until the partner's voice is this tone.
     pub async fn hears(&self, hertz: f64) {
         assert!(self.wait(UNTIL_TONE, vec![json!(hertz)]).await.is_some(), "{hertz} Hz is not heard");
+    }
+
+    /// Waits until the six emoji are to be seen, and says which they are.
+    pub async fn emoji(&self) -> [u8; 6] {
+        let six = self.wait(UNTIL_EMOJI, vec![]).await;
+        let Some(six) = six else { panic!("no emoji but {} in time", self.state().await) };
+        serde_json::from_value(six).expect("six numbers")
     }
 
     /// Waits until a lamp (`me` or `them`) is brighter or darker than the threshold.

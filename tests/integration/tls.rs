@@ -1,5 +1,6 @@
 //! A certificate of a test's own, and clients that trust anybody.
 
+use std::net::TcpStream;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -63,6 +64,14 @@ impl Identity {
         }
     }
 
+    /// Puts another one, which nobody else has signed, in its place.
+    pub fn renew(&self) {
+        let made = rcgen::generate_simple_self_signed(["localhost".to_owned(), "127.0.0.1".to_owned()]);
+        let made = made.expect("a certificate");
+        std::fs::write(&self.certificate, made.cert.pem()).expect("a file");
+        std::fs::write(&self.key, made.signing_key.serialize_pem()).expect("a file");
+    }
+
     /// The flags that give it to a server.
     pub fn flags(&self) -> [&str; 4] {
         let (certificate, key) = (self.certificate.to_str(), self.key.to_str());
@@ -99,6 +108,16 @@ pub fn name() -> ServerName<'static> {
 /// A connection that is not async.
 pub fn connection(protocols: &[&str]) -> ClientConnection {
     ClientConnection::new(config(protocols), name()).expect("a connection")
+}
+
+/// The certificate that a server shows there, in DER.
+pub fn shown(port: u16) -> Vec<u8> {
+    let mut socket = TcpStream::connect(("127.0.0.1", port)).expect("somebody listens");
+    let mut connection = connection(&[]);
+    while connection.is_handshaking() {
+        connection.complete_io(&mut socket).expect("a handshake");
+    }
+    connection.peer_certificates().and_then(<[_]>::first).expect("a certificate").to_vec()
 }
 
 #[derive(Debug)]

@@ -52,7 +52,7 @@ const WAYS = {
 const EVENTS = [
   START,
   ...['retry', 'stop', 'accept', 'decline', 'mute', 'end', 'again', 'rest', 'vanish', 'granted', 'devices', 'doubt', 'checked',
-    'down', 'connected', 'weak', 'failed', 'bye', 'ready', 'missing', 'hidden', 'visible', 'online', 'pagehide',
+    'down', 'connected', 'weak', 'failed', 'bye', 'unverified', 'ready', 'missing', 'hidden', 'visible', 'online', 'pagehide',
     'own-voice', 'try-voice'].map((type) => ({ type })),
   { type: 'voice', voice: 'own' }, { type: 'voice', voice: 'deeper' },
   { type: 'disguised', ok: true }, { type: 'disguised', ok: false },
