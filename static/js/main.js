@@ -34,6 +34,7 @@ const view = new View(document, {
   region: region(navigator.languages),
   preferences: preferences.value,
   onPreferences: preferences.change,
+  onVoice: (voice) => dispatch({ type: 'voice', voice }),
   onAction: (action) => dispatch(action === 'start' ? { type: action, wishes: view.wishes } : { type: action }),
 });
 
@@ -134,7 +135,7 @@ function carryOut(effect) {
       return connection.send(effect.frame);
     case 'begin':
       microphone.mute(false);
-      return inTalk((it) => it.begin(effect.match), () => dispatch({ type: 'broken', call: effect.match.call }));
+      return inTalk((it) => it.begin(effect.match, effect.voice), () => dispatch({ type: 'broken', call: effect.match.call }));
     case 'pass':
       return inTalk((it) => it.receive(effect.frame));
     case 'restart':
@@ -146,6 +147,8 @@ function carryOut(effect) {
       return inTalk((it) => it.muted(effect.on));
     case 'type':
       return inTalk((it) => it.type(effect.text));
+    case 'speakAs':
+      return inTalk((it) => it.speakAs(effect.voice));
     case 'wake':
       return inTalk((it) => it.wake(effect.on));
     case 'say':

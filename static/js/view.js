@@ -12,7 +12,7 @@ import { MAX_LANGUAGES } from './protocol.js';
 /** @typedef {import('./types.js').Wishes} Wishes */
 /** @typedef {import('./types.js').Preferences} Preferences */
 /** @typedef {import('./words.js').Word} Word */
-/** @typedef {'start' | 'retry' | 'stop' | 'accept' | 'decline' | 'mute' | 'end' | 'again' | 'rest'} Action */
+/** @typedef {'start' | 'retry' | 'stop' | 'accept' | 'decline' | 'mute' | 'end' | 'again' | 'rest' | 'own-voice' | 'try-voice'} Action */
 
 /** How many steps a level has where motion is reduced. */
 const STEPS = 3;
@@ -47,9 +47,10 @@ export class View {
    * @param {string | null} options.region whose help lines come first
    * @param {Preferences} options.preferences
    * @param {(changes: Partial<Preferences>) => void} options.onPreferences
+   * @param {(voice: State['voice']) => void} options.onVoice
    * @param {(action: Action) => void} options.onAction
    */
-  constructor(document, { say, languages, region, preferences, onPreferences, onAction }) {
+  constructor(document, { say, languages, region, preferences, onPreferences, onVoice, onAction }) {
     this.#document = document;
     this.#say = say;
     this.#name = { language: namer(say('lang'), 'language'), region: namer(say('lang'), 'region') };
@@ -68,6 +69,10 @@ export class View {
       if (action === 'help') this.#openHelp();
       else if (action && !(detail > 1 && timeStamp - this.#since < DOUBLE_MS)) onAction(/** @type {Action} */ (action));
     });
+
+    for (const control of this.#voices) {
+      control.addEventListener('change', () => onVoice(/** @type {State['voice']} */ (control.value)));
+    }
 
     this.#drawLanguages(languages);
     this.#drawPreferences(preferences);
@@ -174,9 +179,26 @@ export class View {
     this.#put('offline-title', state.closing ? 'offline.closing' : 'offline.title');
     this.#put('waiting-title', state.long ? 'waiting.long' : 'waiting.title');
     this.#one('[data-action="mute"]').setAttribute('aria-pressed', String(state.muted));
-    this.#put('muted', state.muted ? 'muted' : null);
+    this.#put('muted', state.unheard ? 'voice.unheard' : state.muted ? 'muted' : null);
     this.#put('unpadded', state.padded ? null : 'unpadded');
-    this.#document.documentElement.toggleAttribute('data-muted', state.muted);
+    this.#document.documentElement.toggleAttribute('data-muted', state.muted || state.unheard);
+    this.#document.documentElement.toggleAttribute('data-unheard', state.unheard);
+    this.#drawVoice(state);
+  }
+
+  /** @param {State} state */
+  #drawVoice({ voice, unheard }) {
+    for (const control of this.#voices) {
+      if (control instanceof HTMLInputElement) control.checked = control.value === voice;
+      else control.value = voice;
+    }
+    const [wish, remedy] = [this.#one('[data-part="voice"]'), this.#one('[data-part="unheard"]')];
+    const [going, coming] = unheard ? [wish, remedy] : [remedy, wish];
+    const left = going.contains(this.#document.activeElement);
+    going.hidden = true;
+    coming.hidden = false;
+    // One takes the other's place, and the focus if it was there.
+    if (left) /** @type {HTMLElement} */ (coming.querySelector('button, select')).focus();
   }
 
   /** A new state: what was said is over, and the focus goes to its heading. */
@@ -331,6 +353,10 @@ export class View {
 
   get #boxes() {
     return /** @type {HTMLInputElement[]} */ (this.#all('[data-part="languages"] input'));
+  }
+
+  get #voices() {
+    return /** @type {(HTMLInputElement | HTMLSelectElement)[]} */ (this.#all('[name="voice"]'));
   }
 
   get #audio() {

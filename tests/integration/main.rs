@@ -4,6 +4,7 @@
 mod browser;
 mod caller;
 mod classifier;
+mod disguise;
 mod files;
 mod http;
 mod line;
@@ -21,6 +22,7 @@ mod shape;
 mod shim;
 mod shipped;
 mod signalling;
+mod sound;
 mod start;
 mod states;
 mod tls;
