@@ -1,7 +1,8 @@
 // @ts-check
 /** The languages to talk in: which the browser suggests, and which there are to choose from. Pure. */
 
-import { MAX_LANGUAGES } from './protocol.js';
+/** The most that one visitor may bring: `src/protocol.rs` has the same. */
+export const MAX_LANGUAGES = 8;
 
 /** Those with the most speakers, and those of the places that people come here from. */
 export const OFFERED = [

@@ -1,7 +1,6 @@
 // @ts-check
 /** Wires the parts to each other, and carries out what the machine has decided. Decides nothing. */
 
-import { Connection } from './connection.js';
 import { listenForKeys } from './keys.js';
 import { primary, region } from './languages.js';
 import { INITIAL, reduce } from './machine.js';
@@ -22,6 +21,13 @@ let state = INITIAL;
  * @type {Promise<import('./talk.js').Talk> | null}
  */
 let talk = null;
+/**
+ * The socket, fetched with that.
+ * @type {import('./connection.js').Connection | null}
+ */
+let connection = null;
+/** Whether it is to be open, once it is here. */
+let connecting = false;
 /** @type {Map<Timer, number>} */
 const timers = new Map();
 /** @type {Event[]} */
@@ -43,20 +49,6 @@ const microphone = new Microphone(navigator, {
   onTrack: () => inTalk((it) => it.microphoneChanged()),
   onDoubt: () => dispatch({ type: 'doubt' }),
 });
-
-const connection = new Connection(
-  `${location.protocol === 'https:' ? 'wss' : 'ws'}://${location.host}/ws`,
-  {
-    socket: (url) => new WebSocket(url),
-    setTimer: (run, ms) => window.setTimeout(run, ms),
-    clearTimer: (timer) => window.clearTimeout(timer),
-    random: Math.random,
-  },
-  {
-    onFrame: (frame) => dispatch({ type: 'frame', frame }),
-    onDown: () => dispatch({ type: 'down' }),
-  },
-);
 
 listenForKeys(window, {
   enabled: () => preferences.value,
@@ -123,15 +115,17 @@ function carryOut(effect) {
         if (effect.aloud) dispatch({ type: 'checked' });
       });
     case 'connect':
-      return connection.open();
+      connecting = true;
+      return connection?.open();
     case 'hurry':
-      return connection.hurry();
+      return connection?.hurry();
     case 'renew':
-      return connection.renew();
+      return connection?.renew();
     case 'disconnect':
-      return connection.close();
+      connecting = false;
+      return connection?.close();
     case 'send':
-      return connection.send(effect.frame);
+      return connection?.send(effect.frame);
     case 'begin':
       microphone.mute(false);
       return inTalk((it) => it.begin(effect.match), () => dispatch({ type: 'broken', call: effect.match.call }));
@@ -167,7 +161,9 @@ function carryOut(effect) {
 
 function fetchTalk() {
   if (!talk) {
-    talk = import('./talk.js').then(({ Talk }) => new Talk({ window, view, microphone, say, dispatch }));
+    // The socket opens as soon as it can, while the rest is on its way.
+    const line = import('./connection.js').then(connect);
+    talk = Promise.all([import('./talk.js'), line]).then(([{ Talk }]) => new Talk({ window, view, microphone, say, dispatch }));
     talk.then(() => dispatch({ type: 'ready' }), () => {
       // The network went in this very moment. A browser fetches anew what did not come.
       talk = null;
@@ -175,6 +171,24 @@ function fetchTalk() {
     });
   }
   inTalk((it) => it.unlock());
+}
+
+/** @param {typeof import('./connection.js')} module */
+function connect({ Connection }) {
+  connection ??= new Connection(
+    `${location.protocol === 'https:' ? 'wss' : 'ws'}://${location.host}/ws`,
+    {
+      socket: (url) => new WebSocket(url),
+      setTimer: (run, ms) => window.setTimeout(run, ms),
+      clearTimer: (timer) => window.clearTimeout(timer),
+      random: Math.random,
+    },
+    {
+      onFrame: (frame) => dispatch({ type: 'frame', frame }),
+      onDown: () => dispatch({ type: 'down' }),
+    },
+  );
+  if (connecting) connection.open();
 }
 
 /**

@@ -5,8 +5,7 @@
  */
 
 import { COUNTRIES, linesOf, link, opening } from './help.js';
-import { namer, OFFERED } from './languages.js';
-import { MAX_LANGUAGES } from './protocol.js';
+import { MAX_LANGUAGES, namer, OFFERED } from './languages.js';
 
 /** @typedef {import('./types.js').State} State */
 /** @typedef {import('./types.js').Wishes} Wishes */
