@@ -7,13 +7,13 @@ import { INITIAL, reduce } from './machine.js';
 import { Microphone } from './microphone.js';
 import { openPreferences } from './preferences.js';
 import { View } from './view.js';
-import { english, speaker } from './words.js';
+import { Words } from './words.js';
 
 /** @typedef {import('./types.js').Event} Event */
 /** @typedef {import('./types.js').Effect} Effect */
 /** @typedef {import('./types.js').Timer} Timer */
 
-const say = speaker(english);
+const words = new Words(navigator.languages);
 const preferences = openPreferences(() => window.localStorage);
 let state = INITIAL;
 /**
@@ -35,11 +35,18 @@ const events = [];
 let busy = false;
 
 const view = new View(document, {
-  say,
-  languages: preferences.value.languages ?? primary(navigator.languages),
+  words,
+  languages: talkIn(),
   region: region(navigator.languages),
   preferences: preferences.value,
   onPreferences: preferences.change,
+  onLanguage: (page) => {
+    preferences.change({ page });
+    if (!preferences.value.languages) view.preset(talkIn());
+    speak(page).catch(() => {
+      // It did not come. The page stays as it was; the next visit asks for it again.
+    });
+  },
   onAction: (action) => dispatch(action === 'start' ? { type: action, wishes: view.wishes } : { type: action }),
 });
 
@@ -69,6 +76,18 @@ navigator.mediaDevices?.addEventListener('devicechange', () => {
   dispatch({ type: 'devices' });
   dispatch({ type: 'doubt' });
 });
+
+/** The languages to talk in: those chosen, or else the page's where that was chosen, and the browser's. */
+function talkIn() {
+  const { languages, page } = preferences.value;
+  return languages ?? primary([...(page ? [page] : []), ...navigator.languages]);
+}
+
+/** @param {string} language */
+async function speak(language) {
+  await words.speak(language);
+  view.translate();
+}
 
 /**
  * One event after the other, each with its effects, the page drawn last: what goes over the line is not kept
@@ -163,7 +182,10 @@ function fetchTalk() {
   if (!talk) {
     // The socket opens as soon as it can, while the rest is on its way.
     const line = import('./connection.js').then(connect);
-    talk = Promise.all([import('./talk.js'), line]).then(([{ Talk }]) => new Talk({ window, view, microphone, say, dispatch }));
+    talk = Promise.all([import('./talk.js'), words.forCall(), line]).then(([{ Talk }]) => {
+      view.translate();
+      return new Talk({ window, view, microphone, say: words.say, dispatch });
+    });
     talk.then(() => dispatch({ type: 'ready' }), () => {
       // The network went in this very moment. A browser fetches anew what did not come.
       talk = null;
@@ -223,3 +245,5 @@ function stopTimer(timer) {
 
 if (document.hidden) onVisibility();
 view.render(state);
+// English is in the page, whatever comes.
+speak(view.wanted).catch(() => speak('en')).catch(() => view.translate());

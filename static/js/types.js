@@ -153,7 +153,14 @@
 
 /** @typedef {'me' | 'them'} Who whose voice, whose lamp */
 
-/** @typedef {{ still: boolean, muteKey: boolean, vanishKey: boolean, languages: string[] | null }} Preferences */
+/**
+ * @typedef {object} Preferences
+ * @property {boolean} still
+ * @property {boolean} muteKey
+ * @property {boolean} vanishKey
+ * @property {string[] | null} languages to talk in, once chosen
+ * @property {string | null} page the language the page is read in, once chosen
+ */
 
 /**
  * @typedef {object} Helpline

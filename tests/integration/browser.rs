@@ -192,8 +192,18 @@ impl Browser {
         browser
     }
 
+    /// Chromium of somebody who reads these languages, the dearest first: RFC 5646, with commas.
+    pub async fn chromium_reading(tone: Option<f64>, languages: &str) -> Self {
+        Self::chromium_with(tone, &[&format!("--accept-lang={languages}")]).await
+    }
+
     /// Firefox with its own fake microphone.
     pub async fn firefox() -> Self {
+        Self::firefox_reading("en-US, en").await
+    }
+
+    /// Firefox of somebody who reads these languages.
+    pub async fn firefox_reading(languages: &str) -> Self {
         let profile = Scratch::new();
         let mut capabilities = DesiredCapabilities::firefox();
         capabilities.set_headless().expect("a flag");
@@ -205,6 +215,7 @@ impl Browser {
             preferences.set(name, true).expect("a preference");
         }
         preferences.set("media.autoplay.default", 0).expect("a preference");
+        preferences.set("intl.accept_languages", languages).expect("a preference");
         capabilities.set_preferences(preferences).expect("preferences");
         let (child, port) = driver("geckodriver", &["--port", "0"], "Listening on 127.0.0.1:").await;
         let driver = WebDriver::new(format!("http://127.0.0.1:{port}"), capabilities).await.expect("a session");
@@ -294,6 +305,17 @@ impl Browser {
         let [policies, types]: [Vec<String>; 2] = serde_json::from_value(both).expect("names");
         assert!(policies.iter().chain(&types).all(|name| name == "relay"), "policies {policies:?}, gathered {types:?}");
         types.len()
+    }
+
+    /// Waits until the page is drawn in this language.
+    pub async fn reads(&self, language: &str) {
+        let drawn = r"
+            const [wanted, done] = arguments;
+            const { documentElement: root } = document;
+            const look = () => root.lang === wanted && !('words' in root.dataset) ? done(true) : setTimeout(look, 10);
+            look();
+        ";
+        assert!(self.wait(drawn, vec![json!(language)]).await.is_some(), "it is not drawn in {language}");
     }
 
     /// What is announced to a screen reader at this moment.

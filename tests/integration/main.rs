@@ -5,6 +5,7 @@ mod browser;
 mod caller;
 mod files;
 mod http;
+mod languages;
 mod mixed;
 mod model;
 mod network;

@@ -1,0 +1,97 @@
+// @ts-check
+/**
+ * Modern Standard Arabic: what the first page and the wait say. Phrased so that nothing needs to know whether a visitor
+ * is a man or a woman: verbal nouns on buttons, and of the second person only what is written alike for both.
+ */
+
+/** @type {import('../words.js').Landing} */
+export const words = {
+  'dir': 'rtl',
+  'name': 'Sotto',
+
+  'help': 'بحاجة إلى مساعدة الآن؟',
+  'page.language': 'لغة هذه الصفحة',
+
+  'landing.title': 'حديث مع شخص آخر، على انفراد.',
+  'landing.terms': 'بلا اسم وبلا حساب. يمكنك المغادرة في أي وقت.',
+  'landing.start': 'البحث عن شخص للحديث معه',
+  'landing.stranger': 'الطرف الآخر شخص غريب، وليس مرشدًا نفسيًا.',
+  'landing.next': 'ما الذي سيحدث',
+  'landing.next.1': 'يطلب متصفحك إذن استخدام الميكروفون.',
+  'landing.next.2': 'نبحث عن شخص تجمعه بك لغة مشتركة.',
+  'landing.next.3': 'يسمع كل منكما الآخر إلى أن يغادر أحدكما. لا شيء يُسجَّل.',
+  'privacy': 'ما يمكن للآخرين رؤيته وما لا يمكنهم (بالإنجليزية)',
+
+  'wishes': 'اللغات والرغبات',
+  'wishes.languages': 'يمكنني الحديث بهذه اللغات',
+  'wishes.add': 'إضافة لغة',
+  'wishes.choose': 'اختيار…',
+  'wishes.one': 'لا بد من بقاء لغة واحدة.',
+  'wishes.count': {
+    zero: 'لا لغة مختارة للحديث.',
+    one: 'يمكنك الحديث بلغة واحدة.',
+    two: 'يمكنك الحديث بلغتين.',
+    few: 'يمكنك الحديث بعدد {count} لغات.',
+    many: 'يمكنك الحديث بعدد {count} لغة.',
+    other: 'يمكنك الحديث بعدد {count} لغة.',
+  },
+  'wishes.role': 'أفضّل',
+  'wishes.talk': 'الكلام',
+  'wishes.listen': 'الاستماع',
+  'wishes.either': 'كلاهما مناسب',
+  'wishes.again': 'اللقاء من جديد',
+  'wishes.same': 'لا بأس بلقاء الشخص نفسه مجددًا، إن وافق هو أيضًا',
+  'keys': 'المفاتيح',
+  'keys.mute': 'المفتاح M يكتم الميكروفون ويعيد تشغيله',
+  'keys.vanish': 'المفتاح Shift ثلاث مرات للمغادرة فورًا',
+
+  'asking.title': 'متصفحك يطلب إذن استخدام الميكروفون.',
+  'asking.text': 'عند السماح بذلك نبحث عن شخص. ومن دونه لا يحدث شيء.',
+  'asking.stop': 'ليس الآن',
+
+  'mic.retry': 'المحاولة مجددًا',
+  'mic.back': 'رجوع',
+  'mic.dismissed.title': 'لم نحصل على الميكروفون بعد.',
+  'mic.dismissed.text': 'لا بأس. إن كان ذلك سهوًا، فيمكنك المحاولة مجددًا واختيار «السماح».',
+  'mic.site.title': 'الميكروفون محظور لهذا الموقع.',
+  'mic.site.text': 'من الأيقونة بجانب العنوان يمكنك ضبط «الميكروفون» على «السماح»، ثم العودة والمحاولة مجددًا.',
+  'mic.system.title': 'جهازك لا يسمح للمتصفح باستخدام الميكروفون.',
+  'mic.system.text': 'من إعدادات الخصوصية في جهازك يمكنك السماح لهذا المتصفح بالميكروفون، ثم المحاولة مجددًا.',
+  'mic.none.title': 'لا نجد أي ميكروفون.',
+  'mic.none.text': 'يمكنك توصيل ميكروفون أو تشغيله. ستلاحظ الصفحة ذلك من تلقاء نفسها.',
+  'mic.busy.title': 'تطبيق آخر يستخدم الميكروفون.',
+  'mic.busy.text': 'بعد إنهاء المكالمة الأخرى أو التسجيل الآخر، يمكنك المحاولة مجددًا.',
+  'mic.ignored.title': 'ما زال متصفحك ينتظر جوابك.',
+  'mic.ignored.text': 'سؤاله قرب العنوان، في أعلى النافذة أو أسفلها. لا داعي للعجلة.',
+  'mic.unsupported.title': 'لا يستطيع هذا المتصفح استخدام ميكروفون هنا.',
+  'mic.unsupported.text': 'يجب أن يبدأ العنوان بـ https، في متصفح حديث.',
+
+  'waiting.title': 'أنت هنا. سنخبرك عندما ينضم شخص ما.',
+  'waiting.long': 'لا أحد هنا بعد. الوقت هادئ، وليس لذلك علاقة بك. يمكنك الانتظار أو العودة لاحقًا.',
+  'waiting.still': 'إيقاف الحركة',
+  'waiting.stop': 'إنهاء الانتظار',
+
+  'offline.title': 'لا نستطيع الوصول إلى Sotto الآن.',
+  'offline.closing': 'يُغلق Sotto للحظات.',
+  'offline.text': 'نواصل المحاولة. وحالما يعود Sotto، يستمر كل شيء من حيث توقف.',
+  'offline.retry': 'المحاولة الآن',
+  'offline.stop': 'ترك الأمر الآن',
+
+  'help.title': 'المساعدة، الآن',
+  'help.stranger': 'كل من يحدثك هنا شخص غريب، وليس خدمة للأزمات. في حال الخطر، يُرجى الاتصال برقم الطوارئ. والناس على هذه الخطوط موجودون للاستماع.',
+  'help.country': 'البلد',
+  'help.call': 'هاتف',
+  'help.or': 'أو',
+  'help.text': 'رسالة نصية',
+  'help.whatsapp': 'واتساب',
+  'help.chat': 'دردشة على موقعهم',
+  'help.always': 'ليلًا ونهارًا',
+  'help.hours': 'من {from} إلى {to}',
+  'help.unknown': 'لا نعرف الأوقات',
+  'help.language': 'باللغة {language}',
+  'help.change': 'قد تتغير الأرقام. لم نتصل بهذا الرقم بأنفسنا.',
+  'help.checked': 'اطّلعنا عليه في {date}. قد تتغير الأرقام.',
+  'help.elsewhere': 'بلد آخر',
+  'help.elsewhere.text': 'لا نعرف خطًا هناك. يمكن لرقم الطوارئ أو لطبيب أو لمستشفى إخبارك بمن يستمع.',
+  'help.close': 'إغلاق',
+};

@@ -1,0 +1,47 @@
+// @ts-check
+/** French, with « vous »: what only a conversation and its end say. */
+
+/** @type {import('../words.js').Calling} */
+export const words = {
+  'you': 'Vous',
+  'them': 'L’autre personne',
+
+  'mic.calls.title': 'Ce navigateur ne peut pas passer d’appel ici.',
+  'mic.calls.text': 'Un réglage ou une extension a peut-être désactivé les appels (WebRTC). Un autre navigateur conviendra peut-être.',
+
+  'offered.title': 'Quelqu’un est là. C’est le bon moment ?',
+  'offered.accept': 'Dire bonjour',
+  'offered.decline': 'Pas maintenant',
+  'offered.tab': 'Quelqu’un est là',
+
+  'connecting.title': 'Quelqu’un est là. Un instant.',
+  'talking.title': 'Un bonjour suffit. Le silence aussi.',
+  'rejoining.title': 'La ligne est fragile. Nous la tenons.',
+  'mute': 'Couper le micro',
+  'muted': 'L’autre personne ne vous entend pas en ce moment.',
+  'unmuted': 'L’autre personne vous entend de nouveau.',
+  'end': 'Terminer',
+
+  'ended.self': 'Vous avez quitté la conversation. Merci d’avoir été là.',
+  'ended.left': 'La conversation est terminée. On part pour toutes sortes de raisons.',
+  'ended.lost': 'Nous avons perdu la ligne, sans pouvoir dire pourquoi.',
+  'ended.closing': 'Sotto ferme un moment, et la ligne est partie avec.',
+  'ended.missed': 'Quelqu’un était là pendant votre absence. Cela arrive, et quelqu’un d’autre viendra peut-être.',
+  'again': 'Trouver quelqu’un d’autre',
+  'rest': 'C’est assez pour l’instant',
+
+  'resting.title': 'C’est assez pour l’instant.',
+  'resting.text': 'Vous pouvez fermer cette page. Il n’en reste rien, et vous pouvez revenir quand vous voulez.',
+  'resting.again': 'Trouver quelqu’un à qui parler',
+};
+
+export const emoji = [
+  'Chien', 'Chat', 'Lion', 'Cheval', 'Licorne', 'Cochon', 'Éléphant', 'Lapin',
+  'Panda', 'Coq', 'Pingouin', 'Tortue', 'Poisson', 'Poulpe', 'Papillon', 'Fleur',
+  'Arbre', 'Cactus', 'Champignon', 'Globe', 'Lune', 'Nuage', 'Feu', 'Banane',
+  'Pomme', 'Fraise', 'Maïs', 'Pizza', 'Gâteau', 'Cœur', 'Sourire', 'Robot',
+  'Chapeau', 'Lunettes', 'Clé à molette', 'Père Noël', 'Pouce en l’air', 'Parapluie', 'Sablier', 'Réveil',
+  'Cadeau', 'Ampoule', 'Livre', 'Crayon', 'Trombone', 'Ciseaux', 'Cadenas', 'Clé',
+  'Marteau', 'Téléphone', 'Drapeau', 'Train', 'Vélo', 'Avion', 'Fusée', 'Trophée',
+  'Ballon', 'Guitare', 'Trompette', 'Cloche', 'Ancre', 'Casque audio', 'Dossier', 'Punaise',
+];
