@@ -22,6 +22,7 @@
 //! |---|---|
 //! | [`signalling`] | the socket; with `hello`, `join` and `leave` a visitor of its own |
 //! | `description.rs` | our SDP to five values, the partner's five values to SDP |
+//! | [`sas`] | the six emoji |
 //! | `peer.rs` and under it | the peer connection, and everything that is peculiar to the crate |
 //! | `conversation.rs` | the task that owns a call and ties these together |
 //! | `call.rs` | [`Call`], the handle to it |
@@ -31,6 +32,7 @@ mod call;
 mod conversation;
 mod description;
 mod peer;
+pub mod sas;
 pub mod signalling;
 
 use std::net::SocketAddr;

@@ -38,11 +38,11 @@ pub mod web;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, UdpSocket};
 use std::sync::Arc;
-use std::thread::JoinHandle;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
 use socket2::{Domain, Protocol, Socket, Type};
+use tokio::task::JoinHandle;
 use tracing::{debug, info, warn};
 
 use crate::config::{Config, DEFAULT_LISTEN};
@@ -65,10 +65,9 @@ const HEALTH_WITHIN: Duration = Duration::from_secs(3);
 pub struct Server {
     door: Door,
     address: SocketAddr,
-    encrypted: bool,
+    tls: Option<Arc<tls::Identity>>,
     house: Arc<House>,
-    /// The relay's thread.
-    relaying: JoinHandle<()>,
+    threads: relay::Threads,
 }
 
 impl Server {
@@ -83,7 +82,8 @@ impl Server {
             Some(bytes) => relay::Secret::new(&bytes),
             None => relay::Secret::random()?,
         };
-        let tls = config.tls()?.map(|(certificates, key)| tls::acceptor(certificates, key)).transpose()?;
+        let tls =
+            config.tls()?.map(|(certificates, key)| tls::Identity::read(certificates, key)).transpose()?.map(Arc::new);
         raise_file_limit();
         let (tcp, udp) = match take_port(config.listen) {
             // A container or machine without IPv6; whoever named an address gets that address or an error.
@@ -96,11 +96,10 @@ impl Server {
         .with_context(|| format!("cannot listen on {}", config.listen))?;
         let address = tcp.local_addr()?;
         let listener = tokio::net::TcpListener::from_std(tcp)?;
-        let encrypted = tls.is_some();
-        let (relay, relaying) = relay::start(udp, secret)?;
-        let door = Door::new(listener, tls, relay.clone());
+        let (relay, threads) = relay::start(udp, secret)?;
+        let door = Door::new(listener, tls.clone(), relay.clone());
         let house = Arc::new(House::new(config, relay));
-        Ok(Self { door, address, encrypted, house, relaying })
+        Ok(Self { door, address, tls, house, threads })
     }
 
     /// The address that was taken, with the port if it was left to the system.
@@ -111,7 +110,7 @@ impl Server {
     /// Where a browser on this machine finds the page. `localhost` for a wildcard address: browsers give the microphone
     /// to secure contexts only, and without TLS that is `localhost` or a loopback address.
     pub fn url(&self) -> String {
-        let scheme = if self.encrypted { "https" } else { "http" };
+        let scheme = if self.tls.is_some() { "https" } else { "http" };
         if self.address.ip().is_unspecified() {
             format!("{scheme}://localhost:{}", self.address.port())
         } else {
@@ -123,20 +122,24 @@ impl Server {
     ///
     /// # Errors
     ///
-    /// When accepting connections fails for good.
+    /// When the relay or accepting connections fails for good. Then, too, every page is told before.
     pub async fn run(self, shutdown: impl Future<Output = ()> + Send + 'static) -> anyhow::Result<()> {
-        let Self { door, house, relaying, .. } = self;
+        let Self { door, tls, house, threads, .. } = self;
         let relay = house.relay.clone();
         let matching = tokio::spawn({
             let house = Arc::clone(&house);
             async move { house.matchmaker.run().await }
         });
+        let following = tls.map(|tls| tokio::spawn(tls.follow()));
         let closing = house.closing.clone();
         let serving = axum::serve(door, web::router(house).into_make_service_with_connect_info::<Arrival>())
             .with_graceful_shutdown({
-                let closing = closing.clone();
+                let (closing, failed) = (closing.clone(), threads.failed());
                 async move {
-                    shutdown.await;
+                    tokio::select! {
+                        () = shutdown => {}
+                        () = failed => {}
+                    }
                     info!("closing");
                     closing.send_replace(true);
                 }
@@ -160,10 +163,16 @@ impl Server {
             () = overdue => Ok::<_, std::io::Error>(()),
         };
         matching.abort();
+        following.inspect(JoinHandle::abort);
+        let has_failed = threads.have_failed();
         relay.stop();
-        // The thread ends at once, and a panic in it has been printed.
-        let _ = tokio::task::spawn_blocking(|| relaying.join()).await;
-        served.context("serving failed")
+        let _ = tokio::task::spawn_blocking(|| threads.join()).await;
+        served.context("serving failed")?;
+        if has_failed {
+            // Half a server would look well and connect nobody. Whoever has started it can start it again.
+            bail!("the relay has failed");
+        }
+        Ok(())
     }
 }
 

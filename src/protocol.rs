@@ -366,6 +366,15 @@ macro_rules! silent {
     )*};
 }
 
+impl Fingerprint {
+    /// The bytes of it.
+    pub fn bytes(&self) -> [u8; 32] {
+        let digit = |digit: u8| char::from(digit).to_digit(16).map_or(0, |value| value as u8);
+        let digits = self.0.as_bytes();
+        std::array::from_fn(|index| digit(digits[2 * index]) << 4 | digit(digits[2 * index + 1]))
+    }
+}
+
 silent!(Ufrag, Pwd, Fingerprint, PayloadType, Port, ResumeToken, Languages);
 
 fn is_ice_chars(value: &str, least: usize, most: usize) -> bool {

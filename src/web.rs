@@ -73,7 +73,12 @@ pub fn router(house: Arc<House>) -> Router {
 }
 
 /// Lets a WebSocket in.
-async fn upgrade(State(house): State<Arc<House>>, headers: HeaderMap, upgrade: WebSocketUpgrade) -> Response {
+async fn upgrade(
+    State(house): State<Arc<House>>,
+    ConnectInfo(arrival): ConnectInfo<Arrival>,
+    headers: HeaderMap,
+    upgrade: WebSocketUpgrade,
+) -> Response {
     if !admits(&house.config, &headers) {
         return (StatusCode::FORBIDDEN, "this page is not from here\n").into_response();
     }
@@ -83,7 +88,10 @@ async fn upgrade(State(house): State<Arc<House>>, headers: HeaderMap, upgrade: W
         .max_write_buffer_size(MAX_WRITE_BUFFER_BYTES)
         .max_message_size(MAX_MESSAGE_BYTES)
         .max_frame_size(MAX_MESSAGE_BYTES)
-        .on_upgrade(move |socket| socket::serve(socket, house))
+        .on_upgrade(async move |socket| {
+            arrival.stay();
+            socket::serve(socket, house).await;
+        })
 }
 
 /// The Origin check: another site's page must not be able to use a visitor's browser to talk to us.

@@ -10,7 +10,8 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use super::conversation::Conversation;
-use super::peer::{Heard, PeerError, Settings};
+use super::peer::{Heard, PeerError, Settings, Spoken};
+use super::sas::{Emoji, SasError};
 use super::signalling::{Signalling, SignallingError};
 use super::{Caller, Error, Matched, Options};
 use crate::protocol::{CallId, EndReason, RELAYED_ADDRESS, Side};
@@ -30,6 +31,9 @@ pub enum Ending {
     /// The transport was up and gave up.
     #[error("the line was lost")]
     LineLost,
+    /// No six emoji, or a fingerprint that has changed: somebody may have come between.
+    #[error(transparent)]
+    Sas(#[from] SasError),
     /// The socket failed, which ends the call here; a page would come back with its token.
     #[error(transparent)]
     Signalling(#[from] SignallingError),
@@ -58,6 +62,7 @@ pub struct Call {
     pub offerer: bool,
     options: Options,
     heard: Arc<Heard>,
+    spoken: Arc<Spoken>,
     state: watch::Receiver<State>,
     commands: mpsc::Sender<Command>,
     task: JoinHandle<Option<Signalling>>,
@@ -68,6 +73,7 @@ pub struct Call {
 pub(super) struct State {
     pub(super) connected: bool,
     pub(super) bye: bool,
+    pub(super) emoji: Option<Emoji>,
     pub(super) restarts: u32,
     pub(super) ending: Option<Ending>,
 }
@@ -82,6 +88,7 @@ pub(super) enum Command {
 impl Call {
     pub(super) fn start(caller: Caller, matched: Matched, relay: SocketAddr) -> Self {
         let heard = Heard::new(caller.options.keep);
+        let spoken = Arc::new(Spoken::default());
         let (state_in, state) = watch::channel(State::default());
         let (commands, commands_out) = mpsc::channel(1);
         let conversation = Conversation {
@@ -94,10 +101,13 @@ impl Call {
                 username: matched.relay.username,
                 credential: matched.relay.credential,
                 relayed_address: IpAddr::V4(RELAYED_ADDRESS),
+                spoken: spoken.clone(),
                 voice: caller.options.voice.clone(),
             },
             heard: heard.clone(),
             ports: Vec::new(),
+            sas: None,
+            sas_deadline: None,
             state: state_in,
             commands: commands_out,
         };
@@ -107,6 +117,7 @@ impl Call {
             offerer: matched.offerer,
             options: caller.options,
             heard,
+            spoken,
             state,
             commands,
             task: tokio::spawn(conversation.run()),
@@ -122,12 +133,31 @@ impl Call {
         self.until(|state| state.connected).await
     }
 
+    /// Waits until the six emoji are there: the same ones as on the partner's side, unless somebody has put themselves
+    /// between. (The short authentication string of RFC 6189 §4.3.)
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Ended`] when the call ends before that, at the latest twenty seconds after
+    /// [`connected`](Self::connected).
+    pub async fn emoji(&mut self) -> Result<Emoji, Error> {
+        self.until(|state| state.emoji.is_some()).await?;
+        let emoji = self.state.borrow().emoji;
+        emoji.ok_or(Error::Ended(Ending::LineLost))
+    }
+
     /// Waits until the call is over, and says how it ended. There is no deadline to how long people talk.
     pub async fn ended(&mut self) -> Ending {
         match self.until(|_| false).await {
             Err(Error::Ended(ending)) => ending,
             _ => Ending::LineLost,
         }
+    }
+
+    /// Says one Opus packet of 20 ms, once and at its turn, in place of the next of [`Options::voice`]. No more than a
+    /// fifth of a second waits; what is older is dropped.
+    pub fn say(&self, packet: Bytes) {
+        self.spoken.push(packet);
     }
 
     /// What has been heard so far.

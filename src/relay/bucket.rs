@@ -19,8 +19,8 @@ pub(super) const OVERHEAD: u64 = 28;
 
 const NANOSECONDS: u64 = 1_000_000_000;
 
-/// A token bucket in one number, filled by the clock. One thread or task takes from it, because a 5-tuple always
-/// comes by the same one; so reading and writing need not be one step.
+/// A token bucket in one number, filled by the clock. One thread or task takes from it at a time, because a 5-tuple
+/// comes by one; but it moves to another when a thread is added, and then both may take for a moment.
 pub(super) struct Bucket {
     start: Instant,
     /// When it is full again, in nanoseconds from the start.
@@ -38,12 +38,11 @@ impl Bucket {
         const BURST_TIME: u64 = BURST * NANOSECONDS / RATE;
         let cost = (length as u64 + OVERHEAD) * NANOSECONDS / RATE;
         let now = nanoseconds(now.saturating_duration_since(self.start));
-        let after = self.full.load(Ordering::Relaxed).max(now) + cost;
-        let allowed = after <= now + BURST_TIME;
-        if allowed {
-            self.full.store(after, Ordering::Relaxed);
-        }
-        allowed
+        let taken = self.full.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |full| {
+            let after = full.max(now) + cost;
+            (after <= now + BURST_TIME).then_some(after)
+        });
+        taken.is_ok()
     }
 }
 
@@ -54,6 +53,8 @@ fn nanoseconds(time: Duration) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use std::thread;
+
     use super::*;
 
     /// How many of the packets that come every so often in a minute pass.
@@ -87,6 +88,30 @@ mod tests {
     fn tiny_packets_are_not_free() {
         let (passed, _) = passed(0, Duration::from_micros(100));
         assert!(u64::from(passed) <= (60 * RATE + BURST) / OVERHEAD, "{passed}");
+    }
+
+    #[test]
+    fn two_threads_get_no_more_than_one() {
+        let now = Instant::now();
+        let buckets: Vec<Bucket> = (0..1_000).map(|_| Bucket::new(now)).collect();
+        let ready = AtomicU64::new(0);
+        let empty_all = || {
+            let mut passed = 0;
+            for (bucket, both) in buckets.iter().zip((2..).step_by(2)) {
+                // Side by side, or one would be done before the other begins.
+                ready.fetch_add(1, Ordering::AcqRel);
+                while ready.load(Ordering::Acquire) < both {
+                    thread::yield_now();
+                }
+                passed += (0..BURST / OVERHEAD).filter(|_| bucket.take(now, 0)).count() as u64;
+            }
+            passed
+        };
+        let passed = thread::scope(|scope| {
+            let threads = [scope.spawn(empty_all), scope.spawn(empty_all)];
+            threads.map(|thread| thread.join().unwrap()).iter().sum::<u64>()
+        });
+        assert_eq!(passed, buckets.len() as u64 * (BURST / OVERHEAD));
     }
 
     #[test]

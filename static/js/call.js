@@ -6,6 +6,7 @@
 
 import { BYE_MS, Channel } from './channel.js';
 import { candidate, compose, extract, iceServer, relayedPort } from './description.js';
+import { Verification } from './verification.js';
 
 /** @typedef {import('./types.js').Description} Description */
 /** @typedef {import('./types.js').PartnerFrame} PartnerFrame */
@@ -18,6 +19,7 @@ export class Call {
   #offerer;
   #pc;
   #channel;
+  #verification;
   #track;
   /** @type {Promise<void>} */
   #queue = Promise.resolve();
@@ -50,7 +52,19 @@ export class Call {
     });
     this.#pc = pc;
     if (offerer) this.#offerAudio();
-    this.#channel = new Channel(pc, { onOpen() {}, onBytes() {}, onBye: handlers.onBye });
+    this.#verification = new Verification(pc, offerer, {
+      onSend: (bytes) => this.#channel.send(bytes),
+      onEmoji: handlers.onEmoji,
+      onFailed: (failure) => {
+        console.warn('six emoji:', failure);
+        handlers.onUnverified();
+      },
+    });
+    this.#channel = new Channel(pc, {
+      onOpen: () => this.#verification.begin(),
+      onBytes: (bytes) => this.#receiveBytes(bytes),
+      onBye: handlers.onBye,
+    });
     pc.onicecandidate = ({ candidate: gathered }) => {
       const port = gathered && relayedPort(gathered);
       if (!port) return;
@@ -60,7 +74,10 @@ export class Call {
     // The template names no stream, so the track comes without one.
     pc.ontrack = ({ track: voice }) => handlers.onStream(new MediaStream([voice]));
     pc.onconnectionstatechange = () => {
-      if (pc.connectionState === 'connected') handlers.onConnected();
+      if (pc.connectionState === 'connected') {
+        handlers.onConnected();
+        this.#verification.lineUp();
+      }
       if (pc.connectionState === 'disconnected') handlers.onWeak();
       if (pc.connectionState === 'failed') handlers.onFailed();
     };
@@ -108,8 +125,15 @@ export class Call {
     this.#closed = true;
     this.#pc.onicecandidate = this.#pc.ontrack = this.#pc.onconnectionstatechange = null;
     this.#channel.close();
+    this.#verification.close();
     if (bye && this.#channel.bye()) setTimeout(() => this.#pc.close(), BYE_MS);
     else this.#pc.close();
+  }
+
+  /** From the partner's page. The first byte says whose they are. @param {Uint8Array<ArrayBuffer>} bytes */
+  #receiveBytes(bytes) {
+    // What nobody else knows is the emoji's to judge: while they are being found, it ends the call.
+    this.#verification.receive(bytes);
   }
 
   #offerAudio() {
@@ -156,9 +180,11 @@ export class Call {
     this.#candidates = 0;
     if (!this.#offerer) this.#unsent = [];
     await this.#applyPartner(this.#partner);
-    if (this.#offerer) return;
-    await this.#pc.setLocalDescription();
-    this.#tellRenewed();
+    if (!this.#offerer) {
+      await this.#pc.setLocalDescription();
+      this.#tellRenewed();
+    }
+    await this.#verification.check();
   }
 
   #tellRenewed() {

@@ -292,6 +292,8 @@ const CALLING = {
   mute: toggleMute,
   end: (state) => end(state, 'self', { leave: true, bye: true }),
   bye: (state) => end(state, 'left', { leave: true, bye: false }),
+  // The six emoji did not come about as they have to.
+  unverified: (state) => end(state, 'unverified', { leave: true, bye: true }),
   doubt: (state) => stay(state, {}, { do: 'check' }),
   checked: (state) => stay(state, {}, ...(state.muted ? [] : [/** @type {Effect} */ ({ do: 'say', word: 'unmuted' })])),
   // The microphone has gone in the middle of a call. The call goes on, and the page says what is so.

@@ -184,7 +184,7 @@ function fetchTalk() {
     const line = import('./connection.js').then(connect);
     talk = Promise.all([import('./talk.js'), words.forCall(), line]).then(([{ Talk }]) => {
       view.translate();
-      return new Talk({ window, view, microphone, say: words.say, dispatch });
+      return new Talk({ window, view, microphone, words, dispatch });
     });
     talk.then(() => dispatch({ type: 'ready' }), () => {
       // The network went in this very moment. A browser fetches anew what did not come.

@@ -4,6 +4,7 @@
  * connection, the meters of the two lamps, and what the device is told. Decides nothing.
  */
 
+import { CallView } from './call-view.js';
 import { Call } from './call.js';
 import { Device } from './device.js';
 import { Meter } from './meter.js';
@@ -15,6 +16,7 @@ const DEAD_MS = 1_000;
 export class Talk {
   #window;
   #view;
+  #callView;
   #microphone;
   #say;
   #dispatch;
@@ -29,14 +31,15 @@ export class Talk {
    * @param {Window & typeof globalThis} house.window
    * @param {import('./view.js').View} house.view
    * @param {import('./microphone.js').Microphone} house.microphone
-   * @param {(word: import('./words.js').Word) => string} house.say
+   * @param {import('./words.js').Words} house.words
    * @param {(event: import('./types.js').Event) => void} house.dispatch
    */
-  constructor({ window, view, microphone, say, dispatch }) {
+  constructor({ window, view, microphone, words, dispatch }) {
     this.#window = window;
     this.#view = view;
+    this.#callView = new CallView(window.document, words);
     this.#microphone = microphone;
-    this.#say = say;
+    this.#say = words.say;
     this.#dispatch = dispatch;
     this.#meter = new Meter(window, (who, level) => view.level(who, level));
     this.#summons = new Summons(window);
@@ -67,6 +70,8 @@ export class Talk {
       onWeak: () => dispatch({ type: 'weak' }),
       onFailed: () => dispatch({ type: 'failed' }),
       onBye: () => dispatch({ type: 'bye' }),
+      onEmoji: (emoji) => this.#callView.compare(emoji),
+      onUnverified: () => dispatch({ type: 'unverified' }),
     });
     this.#meter.listen('me', this.#microphone.stream);
   }
@@ -85,6 +90,7 @@ export class Talk {
     this.#call?.close(bye);
     this.#call = null;
     this.#view.hear(null);
+    this.#callView.compare(null);
     this.#meter.listen('them', null);
     this.#meter.listen('me', null);
   }

@@ -40,7 +40,7 @@
  * @typedef {'landing' | 'asking' | 'mic-problem' | 'waiting' | 'offered' | 'connecting' | 'talking'
  *   | 'rejoining' | 'ended' | 'resting' | 'offline'} Name
  * @typedef {'dismissed' | 'site' | 'system' | 'none' | 'busy' | 'ignored' | 'unsupported' | 'calls'} MicProblem
- * @typedef {'self' | 'left' | 'lost' | 'closing' | 'missed'} Ending
+ * @typedef {'self' | 'left' | 'lost' | 'closing' | 'missed' | 'unverified'} Ending
  * @typedef {{ languages: string[], role: Role, avoid_recent: boolean }} Wishes
  * @typedef {'prompt' | 'quiet' | 'unreachable' | 'offer' | 'connecting' | 'weak' | 'rejoining' | 'restart' | 'fetch'} Timer
  */
@@ -76,7 +76,7 @@
  *   | { type: 'described', description: Description }
  *   | { type: 'gathered', port: number }
  *   | { type: 'renewed', ufrag: string, pwd: string }
- *   | { type: 'connected' | 'weak' | 'failed' | 'bye' }
+ *   | { type: 'connected' | 'weak' | 'failed' | 'bye' | 'unverified' }
  *   | { type: 'hidden' | 'visible' | 'online' | 'pagehide' }
  *   | { type: 'timeout', timer: Timer }} Event
  *   From the visitor; the microphone; the socket; the scripts of a call; the call; the browser; the clock.
@@ -134,12 +134,26 @@
  * @property {() => void} onWeak nothing has come for a moment
  * @property {() => void} onFailed the line is down for good, unless it is made anew
  * @property {() => void} onBye the partner has left
+ * @property {(emoji: number[]) => void} onEmoji the six to compare, once
+ * @property {() => void} onUnverified there are none, or a certificate has changed: somebody may have come between
+ */
+
+/**
+ * @typedef {'fingerprint' | 'certificate' | 'length' | 'kind' | 'order' | 'echo' | 'commitment' | 'late' | 'crypto'} SasFailure
+ *   What was wrong with a run of the six emoji; for the console and the tests, it is all one to the visitor.
+ */
+
+/**
+ * @typedef {object} SasHandlers
+ * @property {(bytes: Uint8Array<ArrayBuffer>) => void} onSend a frame for the partner
+ * @property {(emoji: number[]) => void} onEmoji six numbers below 64
+ * @property {(failure: SasFailure) => void} onFailed at most once, and it can come after the emoji
  */
 
 /**
  * @typedef {object} ChannelHandlers
  * @property {() => void} onOpen
- * @property {(bytes: Uint8Array<ArrayBuffer>) => void} onBytes at least one; the first says what they are
+ * @property {(bytes: Uint8Array<ArrayBuffer>) => void} onBytes the first says what they are
  * @property {() => void} onBye the partner has left
  */
 

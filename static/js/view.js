@@ -1,7 +1,7 @@
 // @ts-check
 /**
- * The page, drawn from the state: the only file that touches the document. It decides nothing; what is pressed
- * goes to `onAction`.
+ * The page, drawn from the state: the only file that touches the document, but for what is only needed in a call
+ * (`call-view.js`). It decides nothing; what is pressed goes to `onAction`.
  */
 
 import { COUNTRIES, linesOf, link, opening } from './help.js';
@@ -86,6 +86,9 @@ export class View {
     root.dir = this.#say('dir') || 'ltr';
     this.#name = { language: namer(locale, 'language'), region: namer(locale, 'region') };
     for (const element of this.#all('[data-word]')) this.#write(element, this.#say(/** @type {Word} */ (element.dataset.word)));
+    for (const item of this.#all('[data-emoji]')) {
+      if (item.lastElementChild) item.lastElementChild.textContent = this.#words.emoji(Number(item.dataset.emoji));
+    }
     for (const button of this.#tongues) button.setAttribute('aria-pressed', String(button.lang === language));
     // What was said before was said in another language.
     this.#status.textContent = '';
@@ -183,6 +186,8 @@ export class View {
       this.#put('problem-text', `mic.${problem}.text`);
     }
     if (ending) this.#put('ending', `ended.${ending}`);
+    this.#put('ending-text', ending === 'unverified' ? 'ended.unverified.text' : null);
+    this.#one('[data-part="ending-text"]').hidden = ending !== 'unverified';
     if (state.name === 'connecting' || state.name === 'talking' || state.name === 'rejoining') {
       this.#put('call-title', `${state.name}.title`);
     }

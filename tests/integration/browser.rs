@@ -69,9 +69,19 @@ const SPY: &str = r"
     window.RTCPeerConnection = class extends Connection {
         constructor(...all) {
             super(...all);
+            window.connections.push(this);
             window.policies.push(all[0]?.iceTransportPolicy ?? 'all');
             this.addEventListener('icecandidate', ({ candidate }) => candidate?.candidate && window.gathered.push(candidate.type));
         }
+    };
+    window.connections = [];
+    window.certificates_read = 0;
+    const transport = window.RTCDtlsTransport?.prototype;
+    const read = transport?.getRemoteCertificates;
+    if (read) transport.getRemoteCertificates = function () {
+        const certificates = read.call(this);
+        window.certificates_read += certificates.length;
+        return certificates;
     };
     window.heard_at = null;
     window.pressed_at = null;
@@ -128,6 +138,16 @@ const UNTIL_TONE: &str = r"
     look();
 ";
 
+/// Resolves with the numbers of the six emoji, once each of them is there with its word.
+const UNTIL_EMOJI: &str = r"
+    const done = arguments[0];
+    const look = () => {
+        const six = [...document.querySelectorAll('[data-emoji]')].filter(one => one.checkVisibility() && /\p{L}/u.test(one.innerText));
+        if (six.length === 6) done(six.map(one => Number(one.dataset.emoji))); else setTimeout(look, 20);
+    };
+    look();
+";
+
 /// Resolves once a lamp's level is on the wanted side of a threshold.
 const UNTIL_LEVEL: &str = r"
     const [who, above, threshold, done] = arguments;
@@ -136,6 +156,14 @@ const UNTIL_LEVEL: &str = r"
         const level = Number(lamp.style.getPropertyValue('--level'));
         if ((level > threshold) === above) done(level); else setTimeout(look, 20);
     };
+    look();
+";
+
+/// Whether the partner's audio is playing: the element's clock moves only with media.
+pub const UNTIL_PLAYING: &str = r"
+    const done = arguments[0];
+    const audio = document.querySelector('audio');
+    const look = () => audio.srcObject && !audio.paused && audio.currentTime > 1 ? done(true) : setTimeout(look, 20);
     look();
 ";
 
@@ -197,17 +225,40 @@ impl Browser {
         Self::chromium_with(tone, &[&format!("--accept-lang={languages}")]).await
     }
 
-    /// Firefox with its own fake microphone.
+    /// Firefox with its own fake microphone, and pages from whoever shows any certificate.
     pub async fn firefox() -> Self {
         Self::firefox_reading("en-US, en").await
     }
 
     /// Firefox of somebody who reads these languages.
     pub async fn firefox_reading(languages: &str) -> Self {
-        let profile = Scratch::new();
         let mut capabilities = DesiredCapabilities::firefox();
-        capabilities.set_headless().expect("a flag");
         capabilities.accept_insecure_certs(true).expect("a capability");
+        Self::firefox_with(capabilities, Scratch::new(), languages).await
+    }
+
+    /// Firefox as visitors have it, but for an authority (PEM) that it trusts besides those it knows. `turns:` is no
+    /// page, and takes no certificate that nobody vouches for.
+    pub async fn firefox_that_trusts(authority: &Path) -> Self {
+        let profile = Scratch::new();
+        let database = format!("sql:{}", profile.0.display());
+        let authority = authority.to_str().expect("a plain path");
+        for arguments in [&["-N", "--empty-password"][..], &["-A", "-n", "a test's", "-t", "C,,", "-i", authority]] {
+            let done = std::process::Command::new("certutil").args(["-d", &database]).args(arguments).status();
+            assert!(done.is_ok_and(|status| status.success()), "certutil {arguments:?}");
+        }
+        let mut capabilities = DesiredCapabilities::firefox();
+        capabilities.add_arg("-profile").expect("a flag");
+        capabilities.add_arg(profile.0.to_str().expect("a plain path")).expect("a flag");
+        Self::firefox_with(capabilities, profile, "en-US, en").await
+    }
+
+    async fn firefox_with(
+        mut capabilities: thirtyfour::FirefoxCapabilities,
+        profile: Scratch,
+        languages: &str,
+    ) -> Self {
+        capabilities.set_headless().expect("a flag");
         let mut preferences = thirtyfour::common::capabilities::firefox::FirefoxPreferences::new();
         for name in
             ["media.navigator.streams.fake", "media.navigator.permission.disabled", "media.peerconnection.ice.loopback"]
@@ -274,6 +325,13 @@ impl Browser {
     /// Waits until the partner's voice is this tone.
     pub async fn hears(&self, hertz: f64) {
         assert!(self.wait(UNTIL_TONE, vec![json!(hertz)]).await.is_some(), "{hertz} Hz is not heard");
+    }
+
+    /// Waits until the six emoji are to be seen, and says which they are.
+    pub async fn emoji(&self) -> [u8; 6] {
+        let six = self.wait(UNTIL_EMOJI, vec![]).await;
+        let Some(six) = six else { panic!("no emoji but {} in time", self.state().await) };
+        serde_json::from_value(six).expect("six numbers")
     }
 
     /// Waits until a lamp (`me` or `them`) is brighter or darker than the threshold.

@@ -68,6 +68,11 @@ async fn two_callers_hear_each_others_tone() {
     let hearing = pressed.elapsed();
     println!("from the second join: matched {matched:?}, connected {connected:?}, both hearing {hearing:?}");
 
+    let (emoji, partners_emoji) = tokio::try_join!(first.emoji(), second.emoji()).expect("six emoji");
+    println!("six emoji after {:?}", pressed.elapsed());
+    assert_eq!(emoji, partners_emoji, "nobody is in between");
+    assert!(emoji.iter().all(|index| *index < 64));
+
     assert_eq!(first.id, second.id);
     assert_eq!(first.side, second.side.other());
     assert_ne!(first.offerer, second.offerer);

@@ -12,6 +12,7 @@ mod network;
 mod page;
 mod privacy;
 mod relay;
+mod sas;
 mod server;
 mod shim;
 mod shipped;

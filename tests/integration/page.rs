@@ -28,6 +28,7 @@ async fn two_visitors_hear_each_other() {
     let (one, other) = talking(&server).await;
     one.hears(880.0).await;
     other.hears(440.0).await;
+    assert_eq!(one.emoji().await, other.emoji().await, "nobody is in between");
     one.lamp("them", true, 0.1).await;
     one.lamp("me", true, 0.1).await;
     other.lamp("them", true, 0.1).await;

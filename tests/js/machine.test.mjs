@@ -52,7 +52,7 @@ const WAYS = {
 const EVENTS = [
   START,
   ...['retry', 'stop', 'accept', 'decline', 'mute', 'end', 'again', 'rest', 'vanish', 'granted', 'devices', 'doubt', 'checked',
-    'down', 'connected', 'weak', 'failed', 'bye', 'ready', 'missing', 'hidden', 'visible', 'online', 'pagehide'].map((type) => ({ type })),
+    'down', 'connected', 'weak', 'failed', 'bye', 'unverified', 'ready', 'missing', 'hidden', 'visible', 'online', 'pagehide'].map((type) => ({ type })),
   ...['dismissed', 'site', 'system', 'none', 'busy', 'ignored', 'unsupported', 'calls'].map((problem) => ({ type: 'refused', problem })),
   { type: 'described', description: DESCRIPTION },
   { type: 'gathered', port: 50_000 },

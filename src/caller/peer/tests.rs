@@ -63,6 +63,7 @@ impl Line {
                 username: credentials.username,
                 credential: credentials.credential,
                 relayed_address: RELAYED_ADDRESS.into(),
+                spoken: Arc::default(),
                 voice: vec![Bytes::from(vec![side as u8; 80])].into(),
             }
         });

@@ -67,9 +67,31 @@ impl Heard {
     }
 }
 
+/// Packets that this side says once each, in place of those that it says over and over.
+#[derive(Default)]
+pub(crate) struct Spoken(Mutex<VecDeque<Bytes>>);
+
+impl Spoken {
+    /// How many wait at the most, a fifth of a second: what is older is not worth saying any more.
+    const MOST: usize = 10;
+
+    pub(crate) fn push(&self, packet: Bytes) {
+        let mut packets = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if packets.len() == Self::MOST {
+            packets.pop_front();
+        }
+        packets.push_back(packet);
+    }
+
+    fn pop(&self) -> Option<Bytes> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).pop_front()
+    }
+}
+
 /// What this side says.
 pub(super) struct Voice {
     pub(super) track: Arc<TrackLocalStaticRTP>,
+    pub(super) spoken: Arc<Spoken>,
     pub(super) packets: Arc<[Bytes]>,
     pub(super) payload_type: u8,
     pub(super) ssrc: u32,
@@ -104,7 +126,7 @@ impl Voice {
                         continue;
                     }
                 }
-                let Some(payload) = packets.next() else {
+                let Some(payload) = self.spoken.pop().or_else(|| packets.next().cloned()) else {
                     continue;
                 };
                 let packet = rtp::Packet {
@@ -117,7 +139,7 @@ impl Voice {
                         ssrc: self.ssrc,
                         ..rtp::Header::default()
                     },
-                    payload: payload.clone(),
+                    payload,
                 };
                 sequence_number = sequence_number.wrapping_add(1);
                 timestamp = timestamp.wrapping_add(FRAME_TICKS);

@@ -33,6 +33,13 @@ export const words = {
   'resting.title': 'Das genügt für jetzt.',
   'resting.text': 'Du kannst diese Seite schließen. Nichts bleibt zurück, und du kannst wiederkommen, wann immer du magst.',
   'resting.again': 'Jemanden zum Reden finden',
+  'emoji.title': 'Sechs Emoji',
+  'emoji.how': 'Zum Vergleichen liest die eine Person die ersten drei vor, die andere die letzten drei.',
+  'emoji.what': 'Was die sechs dir sagen',
+  'emoji.same': 'Wenn ihr beide dieselben sechs seht, gehen eure Stimmen zueinander und sonst nirgendwohin. Wenn sie verschieden sind, hört vielleicht jemand dazwischen mit: Sag nichts Privates und beende das Gespräch.',
+  'emoji.limits': 'Das schützt alle, die vergleichen. Es sagt dir nicht, wer die andere Person ist, und es verlässt sich auf diese Seite, die derselbe Server geschickt hat.',
+  'ended.unverified': 'Wir haben das Gespräch beendet, um sicherzugehen.',
+  'ended.unverified.text': 'Die Leitung war gestört, oder jemand wollte sich zwischen euch stellen. Was davon, können wir nicht sagen. Du kannst jemand anderen suchen; wenn es wieder geschieht, versuch es in einem anderen Netz.',
 };
 
 export const emoji = [

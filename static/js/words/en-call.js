@@ -32,6 +32,13 @@ export const words = {
   'resting.title': 'That’s enough for now.',
   'resting.text': 'You can close this page. Nothing stays behind, and you can come back whenever you like.',
   'resting.again': 'Find someone to talk to',
+  'emoji.title': 'Six emoji',
+  'emoji.how': 'To compare, one of you reads the first three aloud, the other the last three.',
+  'emoji.what': 'What the six tell you',
+  'emoji.same': 'If you both see the same six, your voices go to each other and nowhere else. If they differ, somebody may be listening in between: say nothing private, and end the call.',
+  'emoji.limits': 'It protects those who compare. It doesn’t tell you who the other person is, and it trusts this page, which the same server has sent.',
+  'ended.unverified': 'We ended the conversation, to be on the safe side.',
+  'ended.unverified.text': 'The line was faulty, or somebody tried to come between the two of you. We can’t tell which. You can look for someone else; if it happens again, try another network.',
 };
 
 /**

@@ -33,6 +33,13 @@ export const words = {
   'resting.title': 'Es suficiente por ahora.',
   'resting.text': 'Puedes cerrar esta página. Aquí no queda nada, y puedes volver cuando quieras.',
   'resting.again': 'Encontrar a alguien con quien hablar',
+  'emoji.title': 'Seis emojis',
+  'emoji.how': 'Para comparar, una persona lee en voz alta los tres primeros y la otra los tres últimos.',
+  'emoji.what': 'Qué te dicen los seis',
+  'emoji.same': 'Si las dos personas ven los mismos seis, sus voces van de una a otra y a ningún otro lugar. Si son distintos, puede que alguien escuche en medio: no digas nada privado y termina la conversación.',
+  'emoji.limits': 'Protege a quienes comparan. No te dice quién es la otra persona, y se fía de esta página, que ha enviado el mismo servidor.',
+  'ended.unverified': 'Hemos terminado la conversación, por precaución.',
+  'ended.unverified.text': 'La línea no iba bien, o alguien intentó meterse en medio. No podemos saber cuál de las dos cosas. Puedes buscar a otra persona; si vuelve a pasar, prueba con otra red.',
 };
 
 export const emoji = [

@@ -33,6 +33,13 @@ export const words = {
   'resting.title': 'C’est assez pour l’instant.',
   'resting.text': 'Vous pouvez fermer cette page. Il n’en reste rien, et vous pouvez revenir quand vous voulez.',
   'resting.again': 'Trouver quelqu’un à qui parler',
+  'emoji.title': 'Six émojis',
+  'emoji.how': 'Pour comparer, une personne lit les trois premiers à voix haute, l’autre les trois derniers.',
+  'emoji.what': 'Ce que les six vous disent',
+  'emoji.same': 'Si les six sont les mêmes de part et d’autre, vos voix vont de l’un à l’autre et nulle part ailleurs. S’ils diffèrent, quelqu’un écoute peut-être entre vous : ne dites rien de privé et terminez la conversation.',
+  'emoji.limits': 'Cela protège quand on compare. Cela ne vous dit pas qui est l’autre personne, et se fie à cette page, que le même serveur a envoyée.',
+  'ended.unverified': 'Nous avons mis fin à la conversation, par précaution.',
+  'ended.unverified.text': 'La ligne avait un défaut, ou quelqu’un a voulu se mettre entre vous deux. Nous ne pouvons pas dire ce qu’il en est. Vous pouvez chercher quelqu’un d’autre ; si cela se reproduit, essayez un autre réseau.',
 };
 
 export const emoji = [

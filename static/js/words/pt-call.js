@@ -33,6 +33,13 @@ export const words = {
   'resting.title': 'Por agora é suficiente.',
   'resting.text': 'Você pode fechar esta página. Nada fica para trás, e você pode voltar quando quiser.',
   'resting.again': 'Encontrar alguém para conversar',
+  'emoji.title': 'Seis emojis',
+  'emoji.how': 'Para comparar, uma pessoa lê em voz alta os três primeiros e a outra os três últimos.',
+  'emoji.what': 'O que os seis dizem a você',
+  'emoji.same': 'Se vocês veem os mesmos seis, suas vozes vão de uma pessoa à outra e a nenhum outro lugar. Se forem diferentes, alguém pode estar ouvindo no meio: não diga nada privado e encerre a conversa.',
+  'emoji.limits': 'Protege quem compara. Não diz quem é a outra pessoa, e confia nesta página, que o mesmo servidor enviou.',
+  'ended.unverified': 'Encerramos a conversa, por precaução.',
+  'ended.unverified.text': 'A linha estava com defeito, ou alguém tentou ficar entre vocês. Não sabemos dizer qual dos dois. Você pode procurar outra pessoa; se acontecer de novo, tente outra rede.',
 };
 
 export const emoji = [
