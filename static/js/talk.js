@@ -49,21 +49,21 @@ export class Talk {
    * @param {Window & typeof globalThis} house.window
    * @param {import('./view.js').View} house.view
    * @param {import('./microphone.js').Microphone} house.microphone
-   * @param {(word: import('./words.js').Word) => string} house.say
+   * @param {import('./words.js').Words} house.words
    * @param {(event: import('./types.js').Event) => void} house.dispatch
    */
-  constructor({ window, view, microphone, say, dispatch }) {
+  constructor({ window, view, microphone, words, dispatch }) {
     this.#window = window;
     this.#view = view;
-    this.#callView = new CallView(window.document);
+    this.#callView = new CallView(window.document, words);
     this.#microphone = microphone;
-    this.#say = say;
+    this.#say = words.say;
     this.#dispatch = dispatch;
     this.#meter = new Meter(window, (who, level) => view.level(who, level));
     this.#summons = new Summons(window);
     this.#shaper = new Shaper(window);
     view.add(new Panel(window.document, {
-      say,
+      say: words.say,
       onOpen: (open) => dispatch({ type: 'typing', open }),
       onType: (text) => dispatch({ type: 'type', text }),
     }));

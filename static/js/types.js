@@ -196,7 +196,14 @@
 
 /** @typedef {{ render: (state: State) => void }} Part a part of the page that draws itself */
 
-/** @typedef {{ still: boolean, muteKey: boolean, vanishKey: boolean, languages: string[] | null }} Preferences */
+/**
+ * @typedef {object} Preferences
+ * @property {boolean} still
+ * @property {boolean} muteKey
+ * @property {boolean} vanishKey
+ * @property {string[] | null} languages to talk in, once chosen
+ * @property {string | null} page the language the page is read in, once chosen
+ */
 
 /**
  * @typedef {object} Helpline

@@ -20,6 +20,9 @@ use crate::wire::check_frame;
 /// Whether Firefox has a microphone of its own making.
 const FAKE: bool = true;
 
+/// What visitors read where nothing else is said.
+const ENGLISH: &str = "en-US, en";
+
 /// Browsers share two cores with the server: one test of them at a time.
 static TURN: LazyLock<Mutex<()>> = LazyLock::new(Mutex::default);
 
@@ -252,24 +255,36 @@ impl Browser {
         browser
     }
 
+    /// Chromium of somebody who reads these languages, the dearest first: RFC 5646, with commas.
+    pub async fn chromium_reading(tone: Option<f64>, languages: &str) -> Self {
+        Self::chromium_with(tone, &[&format!("--accept-lang={languages}")]).await
+    }
+
     /// Firefox with its own fake microphone, and pages from whoever shows any certificate. Without a sound card, it runs
     /// no WebAudio.
     pub async fn firefox() -> Self {
-        Self::firefox_hearing(None).await
+        Self::firefox_as(ENGLISH, FAKE, None).await
     }
 
     /// The same with a sound card.
-    pub async fn firefox_hearing(sound: Option<&Sound>) -> Self {
-        let mut capabilities = DesiredCapabilities::firefox();
-        capabilities.accept_insecure_certs(true).expect("a capability");
-        Self::firefox_with(capabilities, Scratch::new(), FAKE, sound).await
+    pub async fn firefox_hearing(sound: &Sound) -> Self {
+        Self::firefox_as(ENGLISH, FAKE, Some(sound)).await
     }
 
     /// Firefox with the microphone of this room.
     pub async fn firefox_in(room: &Room) -> Self {
+        Self::firefox_as(ENGLISH, !FAKE, Some(&room.sound)).await
+    }
+
+    /// Firefox of somebody who reads these languages.
+    pub async fn firefox_reading(languages: &str) -> Self {
+        Self::firefox_as(languages, FAKE, None).await
+    }
+
+    async fn firefox_as(languages: &str, fake: bool, sound: Option<&Sound>) -> Self {
         let mut capabilities = DesiredCapabilities::firefox();
         capabilities.accept_insecure_certs(true).expect("a capability");
-        Self::firefox_with(capabilities, Scratch::new(), !FAKE, Some(&room.sound)).await
+        Self::firefox_with(capabilities, Scratch::new(), languages, fake, sound).await
     }
 
     /// Firefox as visitors have it, but for an authority (PEM) that it trusts besides those it knows. `turns:` is no
@@ -285,12 +300,13 @@ impl Browser {
         let mut capabilities = DesiredCapabilities::firefox();
         capabilities.add_arg("-profile").expect("a flag");
         capabilities.add_arg(profile.0.to_str().expect("a plain path")).expect("a flag");
-        Self::firefox_with(capabilities, profile, FAKE, None).await
+        Self::firefox_with(capabilities, profile, ENGLISH, FAKE, None).await
     }
 
     async fn firefox_with(
         mut capabilities: thirtyfour::FirefoxCapabilities,
         profile: Scratch,
+        languages: &str,
         fake: bool,
         sound: Option<&Sound>,
     ) -> Self {
@@ -302,6 +318,7 @@ impl Browser {
         preferences.set("media.navigator.streams.fake", fake).expect("a preference");
         preferences.set("media.autoplay.default", 0).expect("a preference");
         preferences.set("media.navigator.audio.fake_frequency", 440).expect("a preference");
+        preferences.set("intl.accept_languages", languages).expect("a preference");
         capabilities.set_preferences(preferences).expect("preferences");
         let (child, port) = driver("geckodriver", &["--port", "0"], "Listening on 127.0.0.1:", sound).await;
         let driver = WebDriver::new(format!("http://127.0.0.1:{port}"), capabilities).await.expect("a session");
@@ -398,6 +415,17 @@ impl Browser {
         let [policies, types]: [Vec<String>; 2] = serde_json::from_value(both).expect("names");
         assert!(policies.iter().chain(&types).all(|name| name == "relay"), "policies {policies:?}, gathered {types:?}");
         types.len()
+    }
+
+    /// Waits until the page is drawn in this language.
+    pub async fn reads(&self, language: &str) {
+        let drawn = r"
+            const [wanted, done] = arguments;
+            const { documentElement: root } = document;
+            const look = () => root.lang === wanted && !('words' in root.dataset) ? done(true) : setTimeout(look, 10);
+            look();
+        ";
+        assert!(self.wait(drawn, vec![json!(language)]).await.is_some(), "it is not drawn in {language}");
     }
 
     /// What is announced to a screen reader at this moment.

@@ -122,7 +122,7 @@ impl Browser {
     }
 
     /// Chooses a voice in a call, as a visitor does.
-    async fn choose(&self, voice: &str) {
+    async fn choose_voice(&self, voice: &str) {
         let option = self.driver.find(By::Css(format!("select[name=voice] option[value={voice}]"))).await;
         option.expect("a choice").click().await.expect("a click");
     }
@@ -176,12 +176,12 @@ async fn a_changed_voice_is_the_only_one_from_the_first_packet_on() {
     other.hears(DEEPER).await;
 
     // Changed in the middle of the call.
-    one.choose("higher").await;
+    one.choose_voice("higher").await;
     other.hears(HIGHER).await;
     only(HIGHER, &other.hears_from_now(50).await);
-    one.choose("own").await;
+    one.choose_voice("own").await;
     other.hears(OWN).await;
-    one.choose("deeper").await;
+    one.choose_voice("deeper").await;
     other.hears(DEEPER).await;
     only(DEEPER, &other.hears_from_now(50).await);
 
@@ -329,7 +329,7 @@ async fn firefox_changes_a_voice_where_it_has_a_sound_card() {
     let _turn = turn().await;
     let server = TestServer::start_with(&[]).await;
     let sound = Sound::start().await;
-    let (one, other) = (Browser::firefox_hearing(Some(&sound)).await, Browser::chromium(None).await);
+    let (one, other) = (Browser::firefox_hearing(&sound).await, Browser::chromium(None).await);
     one.open(&server.url()).await;
     one.run("Math.random = () => 0.5", vec![]).await;
     other.open(&server.url()).await;
@@ -339,10 +339,10 @@ async fn firefox_changes_a_voice_where_it_has_a_sound_card() {
     other.hears(DEEPER).await;
     only(DEEPER, &other.heard(100).await);
     one.notes("").await;
-    one.choose("higher").await;
+    one.choose_voice("higher").await;
     other.hears(HIGHER).await;
     only(HIGHER, &other.hears_from_now(50).await);
-    one.choose("own").await;
+    one.choose_voice("own").await;
     other.hears(OWN).await;
     one.quit().await;
     other.quit().await;

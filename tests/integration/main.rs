@@ -7,6 +7,7 @@ mod classifier;
 mod disguise;
 mod files;
 mod http;
+mod languages;
 mod line;
 mod linking;
 mod mixed;
