@@ -5,16 +5,16 @@ use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
-use axum::extract::ws::WebSocket;
 use dashmap::DashMap;
 use tokio::sync::mpsc;
 
+use super::socket::Guest;
 use crate::mailbox::VisitorId;
 use crate::matchmaking::RECENT_FOR;
 use crate::protocol::ResumeToken;
 
 /// Takes a socket over for the visitor it belongs to.
-pub type Door = mpsc::Sender<Box<WebSocket>>;
+pub type Door = mpsc::Sender<Box<Guest>>;
 
 /// Who a token belongs to.
 #[derive(Debug)]

@@ -1,6 +1,7 @@
 //! One visitor's task: it pumps between the socket, the mailbox and the rules, and decides nothing itself.
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -13,6 +14,7 @@ use super::House;
 use super::lobby::{Door, Owner};
 use super::pulse::{Beat, Pulse};
 use crate::clock::Now;
+use crate::guard::{Home, Pass};
 use crate::mailbox::{Inbox, Mail, Mailbox, VisitorId, mailbox};
 use crate::matchmaking::Ticket;
 use crate::protocol::{self, ClientMessage, CloseCode, ProblemCode, Relay, ResumeToken, ServerMessage};
@@ -30,13 +32,30 @@ const MAX_UNSENT: usize = 64;
 /// The most characters of a parse error that go back: enough to say which field, never the whole frame.
 const MAX_PROBLEM_CHARS: usize = 160;
 
+/// A socket that was let in.
+pub struct Guest {
+    pub socket: WebSocket,
+    /// Where it comes from.
+    pub home: Home,
+    /// Its place among the sockets.
+    pub _pass: Pass,
+}
+
+/// Lobbies are printed; who is in them is not.
+impl fmt::Debug for Guest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Guest(…)")
+    }
+}
+
 /// Serves one socket until its visitor is gone, or until it is handed to a visitor who came back.
-pub async fn serve(socket: WebSocket, house: Arc<House>) {
+pub async fn serve(guest: Guest, house: Arc<House>) {
     let now = Instant::now();
     let (door, knocks) = mpsc::channel(1);
     let (mailbox, inbox) = mailbox();
     let line = Line {
         id: house.matchmaker.new_visitor(),
+        home: guest.home,
         visitor: Visitor::default(),
         mailbox,
         inbox,
@@ -46,7 +65,7 @@ pub async fn serve(socket: WebSocket, house: Arc<House>) {
         house,
     };
     let pump =
-        Pump { line, socket: Some(socket), knocks, pulse: Pulse::new(now), unsent: VecDeque::new(), bad_frames: 0 };
+        Pump { line, guest: Some(guest), knocks, pulse: Pulse::new(now), unsent: VecDeque::new(), bad_frames: 0 };
     pump.run().await;
 }
 
@@ -54,6 +73,8 @@ pub async fn serve(socket: WebSocket, house: Arc<House>) {
 struct Line {
     house: Arc<House>,
     id: VisitorId,
+    /// Where the last socket came from.
+    home: Home,
     visitor: Visitor,
     mailbox: Mailbox,
     inbox: Inbox,
@@ -137,8 +158,8 @@ impl Drop for Line {
 struct Pump {
     line: Line,
     /// Absent while a visitor in a call has lost it.
-    socket: Option<WebSocket>,
-    knocks: mpsc::Receiver<Box<WebSocket>>,
+    guest: Option<Guest>,
+    knocks: mpsc::Receiver<Box<Guest>>,
     pulse: Pulse,
     /// For the page when it comes back.
     unsent: VecDeque<ServerMessage>,
@@ -148,7 +169,7 @@ struct Pump {
 enum Event {
     Received(Option<Result<Message, axum::Error>>),
     Mail(Option<Mail>),
-    Knock(Option<Box<WebSocket>>),
+    Knock(Option<Box<Guest>>),
     Time,
     Closing,
 }
@@ -166,23 +187,23 @@ impl Pump {
     }
 
     async fn turn(&mut self) -> Next {
-        let pulse = self.socket.is_some().then(|| self.pulse.deadline());
+        let pulse = self.guest.is_some().then(|| self.pulse.deadline());
         let deadline = self.line.visitor.deadline().into_iter().chain(pulse).min();
         let event = tokio::select! {
             // First, so that a partner whose socket has closed already is not news.
             biased;
             () = closed(&mut self.line.closing) => Event::Closing,
             mail = self.line.inbox.next() => Event::Mail(mail),
-            socket = self.knocks.recv() => Event::Knock(socket),
+            guest = self.knocks.recv() => Event::Knock(guest),
             () = until(deadline) => Event::Time,
-            received = receive(&mut self.socket) => Event::Received(received),
+            received = receive(&mut self.guest) => Event::Received(received),
         };
         // It may have come while the others were looked at.
         let event = if *self.line.closing.borrow() { Event::Closing } else { event };
         match event {
             Event::Received(received) => self.received(received).await,
             Event::Mail(Some(mail)) => self.put(Input::Mail(mail)).await,
-            Event::Knock(Some(socket)) => self.back(*socket).await,
+            Event::Knock(Some(guest)) => self.back(*guest).await,
             Event::Time => self.time().await,
             Event::Closing => {
                 self.send(vec![ServerMessage::Closing { r#in: 0 }]).await;
@@ -258,7 +279,7 @@ impl Pump {
         if self.put(Input::Deadline).await == Next::Stop {
             return Next::Stop;
         }
-        if self.socket.is_none() {
+        if self.guest.is_none() {
             return self.wait();
         }
         match self.pulse.beat(Instant::now()) {
@@ -275,7 +296,7 @@ impl Pump {
     /// Sends frames, or keeps them for a page that may come back.
     async fn send(&mut self, frames: Vec<ServerMessage>) -> Next {
         for frame in frames {
-            if self.socket.is_none() {
+            if self.guest.is_none() {
                 if self.unsent.len() == MAX_UNSENT {
                     return Next::Stop;
                 }
@@ -293,15 +314,15 @@ impl Pump {
     }
 
     async fn write(&mut self, message: Message) -> bool {
-        match &mut self.socket {
-            Some(socket) => matches!(tokio::time::timeout(WRITE_WITHIN, socket.send(message)).await, Ok(Ok(()))),
+        match &mut self.guest {
+            Some(guest) => matches!(tokio::time::timeout(WRITE_WITHIN, guest.socket.send(message)).await, Ok(Ok(()))),
             None => false,
         }
     }
 
     /// The socket is gone without a word. A call waits for its visitor to come back with another.
     fn away(&mut self) -> Next {
-        self.socket = None;
+        self.guest = None;
         debug!(visitor = self.line.id.0, "away: the socket is lost");
         self.line.apply(Input::Away);
         self.wait()
@@ -313,12 +334,13 @@ impl Pump {
     }
 
     /// This visitor has come back with another socket; the old one, if the line still believes in it, is closed.
-    async fn back(&mut self, socket: WebSocket) -> Next {
-        if self.socket.is_some() {
+    async fn back(&mut self, guest: Guest) -> Next {
+        if self.guest.is_some() {
             self.close(CloseCode::Replaced).await;
         }
         debug!(visitor = self.line.id.0, "back with another socket");
-        self.socket = Some(socket);
+        self.line.home = guest.home;
+        self.guest = Some(guest);
         self.pulse = Pulse::new(Instant::now());
         let next = self.put(Input::Back).await;
         if next == Next::Stop {
@@ -330,11 +352,11 @@ impl Pump {
 
     /// This socket belongs to another visitor's task.
     async fn hand_over(&mut self, door: Door) -> Next {
-        if let Some(socket) = self.socket.take()
-            && let Err(mpsc::error::SendError(socket)) = door.send(Box::new(socket)).await
+        if let Some(guest) = self.guest.take()
+            && let Err(mpsc::error::SendError(guest)) = door.send(Box::new(guest)).await
         {
             // That task has just ended.
-            self.socket = Some(*socket);
+            self.guest = Some(*guest);
             return self.put(Input::Frame(ClientMessage::Hello { resume: None })).await;
         }
         Next::Stop
@@ -349,15 +371,15 @@ impl Pump {
         }
         let frame = CloseFrame { code: code.code(), reason: Default::default() };
         self.write(Message::Close(Some(frame))).await;
-        self.socket = None;
+        self.guest = None;
         Next::Stop
     }
 }
 
 /// The next message; never returns while there is no socket. Cancel-safe.
-async fn receive(socket: &mut Option<WebSocket>) -> Option<Result<Message, axum::Error>> {
-    match socket {
-        Some(socket) => socket.recv().await,
+async fn receive(guest: &mut Option<Guest>) -> Option<Result<Message, axum::Error>> {
+    match guest {
+        Some(guest) => guest.socket.recv().await,
         None => std::future::pending().await,
     }
 }
