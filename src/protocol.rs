@@ -10,7 +10,7 @@
 //! > {"type":"hello"}                            the first frame of a socket
 //! < {"type":"welcome","resume":"…"}             a token for the next socket's hello
 //! > {"type":"join","languages":["en"],"role":"either","avoid_recent":true}
-//! < {"type":"waiting"}
+//! < {"type":"waiting"}                         or {"type":"slow_down","retry_after":10}, and one is idle still
 //! < {"type":"matched","call":"…","side":"a","offerer":true,"relay":{…}}
 //! > {"type":"describe","call":"…","description":{…}}     the offerer first, the answerer after it
 //! < {"type":"describe","call":"…","description":{…}}
@@ -152,6 +152,12 @@ pub enum ServerMessage {
         call: CallId,
         /// As much as is known of how it ended.
         why: EndReason,
+    },
+    /// A `join` was not accepted, because too many have come from the same network: one is idle, and may join again
+    /// later. How much later is told as a duration, since the page's clock may be wrong.
+    SlowDown {
+        /// Seconds, as in HTTP's Retry-After.
+        retry_after: Pause,
     },
     /// Something was not accepted; nothing else changed.
     Problem {
@@ -342,6 +348,11 @@ checked! {
 }
 
 checked! {
+    /// Seconds to wait, at most a minute: a limit that lasts longer would need other words.
+    Pause(u32), "a pause is 1 to 60 seconds", |value| (1..=60).contains(value)
+}
+
+checked! {
     /// 16 random bytes as 32 lower-case hexadecimal digits.
     ResumeToken(String), "a resume token is 32 lower-case hexadecimal digits", |value| is_hex(value, 32)
 }
@@ -366,7 +377,7 @@ macro_rules! silent {
     )*};
 }
 
-silent!(Ufrag, Pwd, Fingerprint, PayloadType, Port, ResumeToken, Languages);
+silent!(Ufrag, Pwd, Fingerprint, PayloadType, Port, ResumeToken, Languages, Pause);
 
 fn is_ice_chars(value: &str, least: usize, most: usize) -> bool {
     (least..=most).contains(&value.len())

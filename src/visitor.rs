@@ -29,6 +29,9 @@ pub const AWAY_FOR: Duration = Duration::from_secs(10 * 60);
 /// How long the end of a call is kept for a page that is away.
 pub const TOLD_WITHIN: Duration = Duration::from_secs(60);
 
+/// Whoever leaves a match sooner than this has not talked: a greeting takes longer.
+pub const QUICK: Duration = Duration::from_secs(10);
+
 /// How many candidates one side may send per call and ICE generation. Browsers make three to twelve: one for each
 /// transport and network interface.
 pub const MAX_CANDIDATES: u8 = 32;
@@ -83,6 +86,8 @@ pub enum Effect {
     Tell(Mailbox, Mail),
     /// Keep these two apart for a while.
     KeepApart(VisitorId),
+    /// Count that this visitor has left a match before there was a conversation.
+    Dropped,
     /// End the call's allocations on the relay.
     Revoke(CallId),
 }
@@ -116,6 +121,8 @@ struct Call {
     matched: Match,
     /// For going back to one's place.
     wait: Wait,
+    /// When the match was.
+    since: Instant,
     /// When it became this side's turn to describe itself.
     turn: Option<Instant>,
     described: bool,
@@ -184,6 +191,11 @@ impl Visitor {
     /// Whether the task should go on although the socket is gone: a call goes on, or its end is still to be told.
     pub fn worth_waiting_for(&self, now: Now) -> bool {
         self.back_by().is_some_and(|by| now.instant < by)
+    }
+
+    /// Whether a `join` would begin a wait.
+    pub fn is_idle(&self) -> bool {
+        matches!(self.phase, Phase::Idle)
     }
 
     fn describe_by(&self) -> Option<Instant> {
@@ -283,6 +295,7 @@ impl Visitor {
                         turn: offerer.then_some(now.instant),
                         matched,
                         wait,
+                        since: now.instant,
                         described: false,
                         negotiated: None,
                         connected: false,
@@ -361,8 +374,12 @@ impl Visitor {
             Phase::Waiting(wait) => effects.push(Effect::LeaveQueue(wait.ticket)),
             Phase::InCall(side) => {
                 let call = side.matched.call;
-                if side.begun(now.instant) {
+                let begun = side.begun(now.instant);
+                if begun {
                     effects.push(Effect::KeepApart(side.matched.partner));
+                }
+                if !begun || now.instant < side.since + QUICK {
+                    effects.push(Effect::Dropped);
                 }
                 effects.push(Effect::Revoke(call));
                 effects.push(Effect::Tell(side.matched.mailbox, Mail::Gone { call, why }));

@@ -136,6 +136,7 @@ impl Scene {
                 }
             }
             Effect::KeepApart(_) => "keep apart".to_owned(),
+            Effect::Dropped => "dropped".to_owned(),
             Effect::Revoke(_) => "revoke".to_owned(),
         });
         joined.collect()
@@ -162,6 +163,7 @@ fn a_second_join_changes_nothing() {
     assert_eq!(scene.put(leave()), ["leave 1"]);
     let mut scene = Scene::talking();
     assert_eq!(scene.put(join()), ["problem AlreadyInCall"]);
+    scene.pass(QUICK);
     assert_eq!(scene.put(leave()), ["keep apart", "revoke", "tell gone Left"]);
     assert_eq!(scene.put(join()), ["send waiting", "join 2"]);
 }
@@ -212,6 +214,7 @@ fn what_belongs_to_another_call_is_ignored() {
     ] {
         assert!(scene.put(input).is_empty());
     }
+    scene.pass(QUICK);
     assert_eq!(scene.put(leave()), ["keep apart", "revoke", "tell gone Left"]);
 }
 
@@ -281,7 +284,7 @@ fn whoever_does_not_describe_in_time_is_out() {
     assert_eq!(deadline, scene.now.instant + DESCRIBE_WITHIN);
     assert!(scene.put(Input::Deadline).is_empty(), "too early");
     scene.pass(DESCRIBE_WITHIN);
-    assert_eq!(scene.put(Input::Deadline), ["revoke", "tell gone Lost", "ended Lost"]);
+    assert_eq!(scene.put(Input::Deadline), ["dropped", "revoke", "tell gone Lost", "ended Lost"]);
     assert_eq!(scene.visitor.deadline(), None);
     // The answerer's time runs from the offer on.
     assert_eq!(Scene::matched(false).visitor.deadline(), None);
@@ -293,7 +296,7 @@ fn a_lost_socket_ends_a_wait_and_suspends_a_call() {
     assert_eq!(scene.put(Input::Away), ["leave 1"]);
     assert!(!scene.visitor.worth_waiting_for(scene.now));
     let mut scene = Scene::negotiated();
-    assert_eq!(scene.put(Input::Away), ["revoke", "tell gone Lost"]);
+    assert_eq!(scene.put(Input::Away), ["dropped", "revoke", "tell gone Lost"]);
 
     let mut scene = Scene::talking();
     assert!(scene.put(Input::Away).is_empty());
@@ -315,11 +318,29 @@ fn a_lost_socket_ends_a_wait_and_suspends_a_call() {
 }
 
 #[test]
+fn whoever_leaves_before_anything_was_said_has_dropped_a_match_and_nobody_else_has() {
+    let mut scene = Scene::talking();
+    assert_eq!(scene.put(leave()), ["keep apart", "dropped", "revoke", "tell gone Left"]);
+    for mut scene in [Scene::matched(true), Scene::matched(false), Scene::negotiated()] {
+        scene.pass(QUICK);
+        assert_eq!(scene.put(leave()), ["dropped", "revoke", "tell gone Left"], "however long it took");
+    }
+    // Being left is not leaving, and neither is giving up a wait.
+    for why in [EndReason::Left, EndReason::Lost, EndReason::Vanished] {
+        for mut scene in [Scene::matched(true), Scene::negotiated(), Scene::talking()] {
+            assert!(!scene.put(gone(why)).contains(&"dropped".to_owned()));
+        }
+    }
+    assert_eq!(Scene::waiting().put(leave()), ["leave 1"]);
+}
+
+#[test]
 fn the_end_of_the_task_undoes_everything_once() {
     assert!(Scene::new().put(Input::End).is_empty());
     assert_eq!(Scene::waiting().put(Input::End), ["leave 1"]);
-    assert_eq!(Scene::matched(true).put(Input::End), ["revoke", "tell gone Lost"]);
+    assert_eq!(Scene::matched(true).put(Input::End), ["dropped", "revoke", "tell gone Lost"]);
     let mut scene = Scene::talking();
+    scene.pass(QUICK);
     assert_eq!(scene.put(Input::End), ["keep apart", "revoke", "tell gone Lost"]);
     assert!(scene.put(Input::End).is_empty());
     assert_eq!(scene.partner.close().len(), 2, "the description and the end");
@@ -357,7 +378,8 @@ impl House {
                     mailbox.send(mail);
                 }
                 Effect::KeepApart(partner) => self.maker.keep_apart(*id, partner, self.now.instant),
-                Effect::Send(_) | Effect::Welcome(_) | Effect::Matched { .. } | Effect::Revoke(_) => {}
+                Effect::Send(_) | Effect::Welcome(_) | Effect::Matched { .. } | Effect::Revoke(_) | Effect::Dropped => {
+                }
             }
         }
     }

@@ -14,10 +14,10 @@ use super::House;
 use super::lobby::{Door, Owner};
 use super::pulse::{Beat, Pulse};
 use crate::clock::Now;
-use crate::guard::{Home, Pass};
+use crate::guard::{Home, Kind, Pass};
 use crate::mailbox::{Inbox, Mail, Mailbox, VisitorId, mailbox};
 use crate::matchmaking::Ticket;
-use crate::protocol::{self, ClientMessage, CloseCode, ProblemCode, Relay, ResumeToken, ServerMessage};
+use crate::protocol::{self, ClientMessage, CloseCode, Pause, ProblemCode, Relay, ResumeToken, ServerMessage};
 use crate::visitor::{Effect, Input, Visitor, Wait};
 
 /// How long one frame may take to be written. Whoever reads slower than that has stopped reading.
@@ -25,6 +25,12 @@ const WRITE_WITHIN: Duration = Duration::from_secs(10);
 
 /// How many frames that are not of this protocol a socket may send. A page sends none; a developer some.
 const MAX_BAD_FRAMES: u8 = 16;
+
+/// The shortest pause, in seconds, that anybody is asked for: shorter ones would only be more of them.
+const SHORTEST_PAUSE: u32 = 10;
+
+/// The longest, see [`Pause`].
+const LONGEST_PAUSE: u32 = 60;
 
 /// How many frames are kept for a page while its socket is lost.
 const MAX_UNSENT: usize = 64;
@@ -115,11 +121,26 @@ impl Line {
                     // A partner who cannot be told is gone, and its own task's end tells us.
                     mailbox.send(mail);
                 }
+                Effect::Dropped => {
+                    // What it comes to shows at the next join.
+                    let _ = house.guard.take(Kind::Drop, &self.home, now.instant);
+                }
                 Effect::KeepApart(partner) => house.matchmaker.keep_apart(self.id, partner, now.instant),
                 Effect::Revoke(call) => house.relay.revoke(call),
             }
         }
         frames
+    }
+
+    /// How long a `join` would be one too many from this network; counts it where it would not be.
+    fn pause(&self, now: Instant) -> Option<Pause> {
+        if !self.visitor.is_idle() {
+            return None;
+        }
+        let guard = &self.house.guard;
+        let wait = guard.wait(Kind::Drop, &self.home, now).or_else(|| guard.take(Kind::Join, &self.home, now).err())?;
+        let seconds = u32::try_from(wait.as_secs() + 1).unwrap_or(LONGEST_PAUSE);
+        Pause::new(seconds.clamp(SHORTEST_PAUSE, LONGEST_PAUSE))
     }
 
     /// Makes a resume token and forgets the one before. `None` when the system has no random bytes to give.
@@ -254,7 +275,13 @@ impl Pump {
                     None => self.put(Input::Frame(ClientMessage::Hello { resume: None })).await,
                 }
             }
-            Ok(message) => self.put(Input::Frame(message)).await,
+            Ok(message) => {
+                let joins = matches!(message, ClientMessage::Join { .. });
+                match joins.then(|| self.line.pause(now)).flatten() {
+                    Some(retry_after) => self.send(vec![ServerMessage::SlowDown { retry_after }]).await,
+                    None => self.put(Input::Frame(message)).await,
+                }
+            }
             Err(error) => {
                 self.bad_frames += 1;
                 if self.bad_frames == MAX_BAD_FRAMES {

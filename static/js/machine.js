@@ -6,7 +6,7 @@
  * ```text
  * landing ─start─▶ asking ─granted─▶ waiting ─matched─▶ connecting ─connected─▶ talking ◀─▶ rejoining
  *    ▲               │                │  ▲  └─(hidden)─▶ offered ─accept─┘          │           │
- *    └──stop── mic-problem         offline                                          ▼           ▼
+ *    └──stop── mic-problem    paused, offline                                       ▼           ▼
  *                                                                     resting ◀── ended ──again──▶ asking
  * ```
  *
@@ -25,7 +25,7 @@
 /** @typedef {import('./types.js').FrameRow} FrameRow */
 
 /** @type {readonly Name[]} */
-export const NAMES = ['landing', 'asking', 'mic-problem', 'waiting', 'offered', 'connecting', 'talking', 'rejoining', 'ended', 'resting', 'offline'];
+export const NAMES = ['landing', 'asking', 'mic-problem', 'waiting', 'paused', 'offered', 'connecting', 'talking', 'rejoining', 'ended', 'resting', 'offline'];
 
 /** How long things may take, in milliseconds. A call is never ended by one of these while its line is up. */
 export const MS = {
@@ -62,6 +62,7 @@ export const INITIAL = {
   ready: false,
   hidden: false,
   long: false,
+  pause: 0,
   closing: false,
   back: 'waiting',
   problem: null,
@@ -98,7 +99,7 @@ const stay = (state, changes = {}, ...effects) => ({ state: { ...state, ...chang
  * @returns {Step}
  */
 const go = (state, name, changes, ...effects) => ({
-  state: { ...state, ...changes, name },
+  state: { ...state, pause: 0, ...changes, name },
   effects: [{ do: 'stopTimers' }, ...effects],
 });
 
@@ -244,11 +245,16 @@ const FRAMES = {
   waiting: {
     ...CLOSES,
     welcome: (state) => (state.ready ? joinAtLast(state) : stay(state, {}, ...fetch(state))),
+    slow_down: (state, frame) => {
+      const pause = frame.retry_after * 1000;
+      return go(state, 'paused', { pause }, startTimer('pause', pause));
+    },
     matched: (state, match) =>
       state.hidden
         ? go(state, 'offered', { match }, { do: 'summon' }, startTimer('offer', MS.offer))
         : begin(state, match),
   },
+  paused: CLOSES,
   offered: {
     ...CLOSES_LATER,
     describe: hold,
@@ -328,6 +334,12 @@ const TABLE = {
       timer === 'quiet'
         ? stay(state, { long: true }, { do: 'say', word: 'waiting.long' })
         : toOffline(state),
+  },
+  paused: {
+    stop: toLanding,
+    timeout: (state) => wait(state),
+    doubt: (state) => stay(state, {}, { do: 'check' }),
+    refused: (state, { problem }) => go(state, 'mic-problem', { problem }),
   },
   offered: {
     accept: (state) => {

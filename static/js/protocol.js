@@ -92,6 +92,7 @@ const client = schema({
 const server = schema({
   welcome: { resume, 'call?': call },
   waiting: {},
+  slow_down: { retry_after: whole(1, 60) },
   matched: { call, side: oneOf('a', 'b'), offerer: flag, relay },
   ended: { call, why: oneOf('left', 'lost', 'vanished') },
   problem: {

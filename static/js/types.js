@@ -27,6 +27,7 @@
  *
  * @typedef {{ type: 'welcome', resume: string, call?: string }
  *   | { type: 'waiting' }
+ *   | { type: 'slow_down', retry_after: number }
  *   | Matched
  *   | PartnerFrame
  *   | { type: 'ended', call: string, why: 'left' | 'lost' | 'vanished' }
@@ -37,12 +38,12 @@
 // The machine.
 
 /**
- * @typedef {'landing' | 'asking' | 'mic-problem' | 'waiting' | 'offered' | 'connecting' | 'talking'
+ * @typedef {'landing' | 'asking' | 'mic-problem' | 'waiting' | 'paused' | 'offered' | 'connecting' | 'talking'
  *   | 'rejoining' | 'ended' | 'resting' | 'offline'} Name
  * @typedef {'dismissed' | 'site' | 'system' | 'none' | 'busy' | 'ignored' | 'unsupported' | 'calls'} MicProblem
  * @typedef {'self' | 'left' | 'lost' | 'closing' | 'missed'} Ending
  * @typedef {{ languages: string[], role: Role, avoid_recent: boolean }} Wishes
- * @typedef {'prompt' | 'quiet' | 'unreachable' | 'offer' | 'connecting' | 'weak' | 'rejoining' | 'restart' | 'fetch'} Timer
+ * @typedef {'prompt' | 'quiet' | 'unreachable' | 'offer' | 'connecting' | 'weak' | 'rejoining' | 'restart' | 'fetch' | 'pause'} Timer
  */
 
 /**
@@ -53,6 +54,7 @@
  * @property {boolean} ready whether the scripts of a call are here
  * @property {boolean} hidden whether the tab is out of sight
  * @property {boolean} long whether the wait has been long
+ * @property {number} pause for how many milliseconds the server asked not to be asked; 0 where it did not
  * @property {boolean} closing whether the server said that it is about to stop
  * @property {'waiting' | 'ended'} back where `offline` goes on when the server is back
  * @property {MicProblem | null} problem

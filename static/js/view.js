@@ -23,6 +23,8 @@ const DOUBLE_MS = 400;
 /** A live region is read when it changes, not when it comes: it has been in its place for this long by then. */
 const TELL_MS = 100;
 
+const MINUTE_MS = 60_000;
+
 export class View {
   #document;
   #say;
@@ -35,6 +37,8 @@ export class View {
   /** When the state last changed, on the clock of events. */
   #since = -Infinity;
   #telling = 0;
+  /** When a pause is over, to the next full minute. @type {Date | null} */
+  #until = null;
   #country;
 
   /**
@@ -142,12 +146,17 @@ export class View {
 
   /** @param {State} state */
   #draw(state) {
-    const { problem, ending } = state;
+    const { problem, ending, pause } = state;
     if (problem) {
       this.#put('problem-title', `mic.${problem}.title`);
       this.#put('problem-text', `mic.${problem}.text`);
     }
     if (ending) this.#put('ending', `ended.${ending}`);
+    if (pause && !this.#until) this.#until = new Date(Math.ceil((Date.now() + pause) / MINUTE_MS) * MINUTE_MS);
+    if (!pause) this.#until = null;
+    this.#put('paused-title', this.#until && 'paused.title', {
+      time: this.#until?.toLocaleTimeString([], { hour: '2-digit', minute: '2-digit' }) ?? '',
+    });
     if (state.name === 'connecting' || state.name === 'talking' || state.name === 'rejoining') {
       this.#put('call-title', `${state.name}.title`);
     }
@@ -327,10 +336,11 @@ export class View {
   /**
    * @param {string} part
    * @param {Word | null} word
+   * @param {Record<string, string>} [values]
    */
-  #put(part, word) {
+  #put(part, word, values) {
     const element = this.#one(`[data-part="${part}"]`);
-    const text = word ? this.#say(word) : '';
+    const text = word ? this.#say(word, values) : '';
     if (element.textContent !== text) element.textContent = text;
   }
 

@@ -68,6 +68,9 @@ export const english = {
   'waiting.still': 'Still the motion',
   'waiting.stop': 'Stop waiting',
 
+  'paused.title': 'Let’s pause for a moment. You can try again at {time}.',
+  'paused.text': 'Stay here, and we’ll try for you.',
+
   'offered.title': 'Someone’s here. Ready?',
   'offered.accept': 'Say hello',
   'offered.decline': 'Not now',

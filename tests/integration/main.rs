@@ -3,6 +3,7 @@
 
 mod browser;
 mod caller;
+mod guard;
 mod mixed;
 mod network;
 mod page;

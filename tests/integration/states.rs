@@ -31,6 +31,7 @@ const TOO_WIDE: &str = r"
     rest();
 ";
 
+/// All but `paused`, which takes a flood and is inspected with it.
 const STATES: [&str; 11] = [
     "landing",
     "asking",
@@ -60,7 +61,7 @@ async fn heading_has_focus(browser: &Browser) -> bool {
 }
 
 /// Looks at one state, in each size and scheme once: some states last for seconds only.
-async fn inspect(browser: &Browser, state: &str) {
+pub async fn inspect(browser: &Browser, state: &str) {
     for (width, height, scheme) in [(390, 664, "light"), (320, 568, "dark"), (1280, 800, "dark")] {
         assert_eq!(browser.state().await, state);
         look(browser, width, height, scheme).await;
@@ -75,7 +76,7 @@ async fn inspect(browser: &Browser, state: &str) {
 }
 
 /// Puts axe-core into the page; the driver may, although the page's policy lets no script of others in.
-async fn with_axe(browser: &Browser) {
+pub async fn with_axe(browser: &Browser) {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/tools/node_modules/axe-core/axe.min.js");
     let source = std::fs::read_to_string(file).expect("axe-core, which ./tests/run installs");
     browser.run(&source, vec![]).await;
