@@ -37,6 +37,8 @@ pub struct Cli {
 pub enum Command {
     /// Ask the server on this machine whether it is well; for HEALTHCHECK. Exits with 0 if it is
     Healthcheck,
+    /// Print the SHA-256 of every file of the page, for sha256sum --check; the server has the same at /hashes.txt
+    Hashes,
 }
 
 /// What serving can be told. Everything has a default that is right for one container.

@@ -26,6 +26,7 @@ fn main() -> ExitCode {
     start_log(config.log);
     let done = match command {
         Some(Command::Healthcheck) => sotto::healthcheck(config.listen),
+        Some(Command::Hashes) => std::io::stdout().write_all(sotto::web::hashes().as_bytes()).map_err(Into::into),
         None => serve(config),
     };
     match done {

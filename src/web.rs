@@ -21,6 +21,7 @@ use tokio::sync::watch;
 use tower_http::compression::CompressionLayer;
 use tracing::warn;
 
+pub use self::files::hashes;
 use self::lobby::Lobby;
 use self::socket::Guest;
 use crate::config::{Config, Origin};

@@ -20,10 +20,11 @@ use std::time::{Duration, Instant};
 use crate::mailbox::{TicketId, VisitorId};
 use crate::protocol::{Languages, Role};
 
-/// How long a wish to talk or to listen is held before anybody who shares a language will do. Long enough for
-/// the wished-for role to turn up where people come every few seconds, short enough that a lonely visitor at
-/// night is not kept from the one other person there.
-pub const WIDEN_AFTER: Duration = Duration::from_secs(15);
+/// How long a wish to talk or to listen is held before anybody who shares a language will do. Where people come every
+/// two seconds these ten seconds let an eighth more of the wishes come true, at the price of one visitor more in a
+/// hundred who gives up; another ten would cost half as much again for two thirds of it. At night nothing is won by holding, and somebody
+/// who is the only other one there is kept for these seconds and no longer (`cargo bench --bench market`).
+pub const WIDEN_AFTER: Duration = Duration::from_secs(10);
 
 /// How long two who have just talked are kept apart. Whoever presses again wants somebody else; after ten
 /// minutes meeting again is a coincidence and no longer a refusal undone.
@@ -74,8 +75,10 @@ type Place = (Instant, TicketId);
 type Tag = [u8; 3];
 
 /// Everybody who waits, and who has just talked with whom.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Pool {
+    /// See [`WIDEN_AFTER`].
+    widen_after: Duration,
     tickets: HashMap<TicketId, Ticket>,
     by_visitor: HashMap<VisitorId, TicketId>,
     queues: HashMap<(Tag, Role), BTreeSet<Place>>,
@@ -87,7 +90,27 @@ pub struct Pool {
     fadings: BTreeSet<(Instant, VisitorId, VisitorId)>,
 }
 
+impl Default for Pool {
+    /// An empty pool that widens after [`WIDEN_AFTER`].
+    fn default() -> Self {
+        Self::widening_after(WIDEN_AFTER)
+    }
+}
+
 impl Pool {
+    /// An empty pool that holds wishes for another while: for the simulation that [`WIDEN_AFTER`] is chosen by.
+    pub fn widening_after(widen_after: Duration) -> Self {
+        Self {
+            widen_after,
+            tickets: HashMap::new(),
+            by_visitor: HashMap::new(),
+            queues: HashMap::new(),
+            widenings: BTreeSet::new(),
+            recent: HashMap::new(),
+            fadings: BTreeSet::new(),
+        }
+    }
+
     /// Lets time pass up to `now`, then puts a ticket in or pairs it at once; the last pair is the ticket's, if it
     /// is in one. A visitor has one ticket: an older one of the same visitor is dropped.
     pub fn join(&mut self, ticket: Ticket, now: Instant) -> Vec<Pair> {
@@ -190,7 +213,7 @@ impl Pool {
 
     /// Who of those waiting fits `ticket` and has waited longest.
     fn oldest_fit(&self, ticket: &Ticket, now: Instant) -> Option<TicketId> {
-        let widened = ticket.joined + WIDEN_AFTER <= now;
+        let widened = ticket.joined + self.widen_after <= now;
         let mut best: Option<Place> = None;
         for tag in tags(&ticket.languages) {
             for role in [Role::Talk, Role::Listen, Role::Either] {
@@ -200,7 +223,7 @@ impl Pool {
                 let any_age = widened || complement(ticket.role, role);
                 let fit = queue
                     .iter()
-                    .take_while(|place| any_age || place.0 + WIDEN_AFTER <= now)
+                    .take_while(|place| any_age || place.0 + self.widen_after <= now)
                     .take_while(|place| best.is_none_or(|best| **place < best))
                     .find(|place| {
                         self.tickets
@@ -234,8 +257,8 @@ impl Pool {
         for tag in tags(&ticket.languages) {
             self.queues.entry((tag, ticket.role)).or_default().insert(ticket.place());
         }
-        if ticket.role != Role::Either && ticket.joined + WIDEN_AFTER > now {
-            self.widenings.insert((ticket.joined + WIDEN_AFTER, ticket.id));
+        if ticket.role != Role::Either && ticket.joined + self.widen_after > now {
+            self.widenings.insert((ticket.joined + self.widen_after, ticket.id));
         }
         self.by_visitor.insert(ticket.visitor, ticket.id);
         self.tickets.insert(ticket.id, ticket);
@@ -251,7 +274,7 @@ impl Pool {
                 }
             }
         }
-        self.widenings.remove(&(ticket.joined + WIDEN_AFTER, id));
+        self.widenings.remove(&(ticket.joined + self.widen_after, id));
         self.by_visitor.remove(&ticket.visitor);
         Some(ticket)
     }

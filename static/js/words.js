@@ -24,6 +24,7 @@ export const english = {
   'landing.next.1': 'Your browser asks for the microphone.',
   'landing.next.2': 'We look for one person who shares a language with you.',
   'landing.next.3': 'You hear each other, until one of you leaves. Nothing is recorded.',
+  'privacy': 'What others can see, and what they cannot',
 
   'wishes': 'Languages and wishes',
   'wishes.languages': 'I can talk in',

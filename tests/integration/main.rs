@@ -3,10 +3,14 @@
 
 mod browser;
 mod caller;
+mod files;
 mod guard;
+mod http;
 mod mixed;
+mod model;
 mod network;
 mod page;
+mod privacy;
 mod relay;
 mod server;
 mod shim;

@@ -10,7 +10,7 @@ const size = (path) => gzipSync(readFileSync(new URL(path, root))).length;
 
 test('the first page keeps to its budget', () => {
   const html = readFileSync(new URL('index.html', root), 'utf8');
-  const paths = ['index.html', ...[...html.matchAll(/(?:src|href)="\/([^"]+)"/g)].map(([, path]) => path)];
+  const paths = ['index.html', ...[...html.matchAll(/<(?:link|script) [^>]*(?:src|href)="\/([^"]+)"/g)].map(([, path]) => path)];
   const sizes = paths.map((path) => [path, size(path)]);
   const sum = (list) => list.reduce((total, [, bytes]) => total + bytes, 0);
   const scripts = sum(sizes.filter(([path]) => path.endsWith('.js')));

@@ -2,6 +2,8 @@
 
 use std::net::UdpSocket;
 
+use tokio::time::timeout;
+
 use super::*;
 use crate::clock::Now;
 use crate::protocol::{CallId, RELAYED_ADDRESS, Side};

@@ -313,6 +313,25 @@ fn those_who_have_just_talked_meet_at_once_when_both_ask_for_it() {
 }
 
 #[test]
+fn nothing_is_left_of_those_who_are_gone_and_of_what_has_faded() {
+    let now = Instant::now();
+    let mut pool = Pool::default();
+    for visitor in 1..=3 {
+        pool.join(ticket(visitor, visitor, 1 << (visitor - 1), Role::Talk, now), now);
+    }
+    pool.join(ticket(4, 4, 1, Role::Listen, now), now);
+    pool.leave(TicketId(2));
+    pool.forget(VisitorId(3));
+    pool.leave(TicketId(3));
+    pool.keep_apart(VisitorId(1), VisitorId(4), now);
+    assert!(pool.has_met(VisitorId(1)));
+    pool.advance(now + RECENT_FOR);
+    assert!(!pool.has_met(VisitorId(1)) && !pool.has_met(VisitorId(4)));
+    assert!(pool.tickets.is_empty() && pool.by_visitor.is_empty() && pool.queues.is_empty());
+    assert!(pool.widenings.is_empty() && pool.recent.is_empty() && pool.fadings.is_empty());
+}
+
+#[test]
 fn somebody_put_back_is_first_again() {
     let now = Instant::now();
     let later = now + Duration::from_secs(5);

@@ -1,0 +1,205 @@
+//! The handle to a call.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+
+use super::conversation::Conversation;
+use super::peer::{Heard, PeerError, Settings};
+use super::signalling::{Signalling, SignallingError};
+use super::{Caller, Error, Matched, Options};
+use crate::protocol::{CallId, EndReason, RELAYED_ADDRESS, Side};
+
+/// How a call ended, as this side knows it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Ending {
+    /// This side left.
+    #[error("left")]
+    Left,
+    /// The server said so. After [`EndReason::Vanished`] the caller waits again, at its old place.
+    #[error("the server says {0:?}")]
+    Server(EndReason),
+    /// The transport was not up within fifteen seconds of the match.
+    #[error("no connection in time")]
+    NotConnected,
+    /// The transport was up and gave up.
+    #[error("the line was lost")]
+    LineLost,
+    /// The socket failed, which ends the call here; a page would come back with its token.
+    #[error(transparent)]
+    Signalling(#[from] SignallingError),
+    /// The peer connection did not come about.
+    #[error(transparent)]
+    Peer(#[from] PeerError),
+}
+
+/// What one has heard of the partner.
+#[derive(Debug, Clone)]
+pub struct Received {
+    /// How many Opus packets have come in this call.
+    pub count: u64,
+    /// The last of them, oldest first; at most [`Options::keep`].
+    pub last: Vec<Bytes>,
+}
+
+/// A call: the handle to the task that owns its socket and its peer connection. Dropping it is what a killed
+/// process does: everything is closed and nothing is said.
+pub struct Call {
+    /// Names the call on the wire.
+    pub id: CallId,
+    /// Which side this caller is.
+    pub side: Side,
+    /// Whether this side made the offer.
+    pub offerer: bool,
+    options: Options,
+    heard: Arc<Heard>,
+    state: watch::Receiver<State>,
+    commands: mpsc::Sender<Command>,
+    task: JoinHandle<Option<Signalling>>,
+}
+
+/// What the task lets the handle know.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct State {
+    pub(super) connected: bool,
+    pub(super) bye: bool,
+    pub(super) restarts: u32,
+    pub(super) ending: Option<Ending>,
+}
+
+/// What the handle asks of the task.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Command {
+    Restart,
+    Leave,
+}
+
+impl Call {
+    pub(super) fn start(caller: Caller, matched: Matched, relay: SocketAddr) -> Self {
+        let heard = Heard::new(caller.options.keep);
+        let (state_in, state) = watch::channel(State::default());
+        let (commands, commands_out) = mpsc::channel(1);
+        let conversation = Conversation {
+            call: matched.call,
+            offerer: matched.offerer,
+            signalling: caller.signalling,
+            peer: None,
+            settings: Settings {
+                relay,
+                username: matched.relay.username,
+                credential: matched.relay.credential,
+                relayed_address: IpAddr::V4(RELAYED_ADDRESS),
+                voice: caller.options.voice.clone(),
+            },
+            heard: heard.clone(),
+            ports: Vec::new(),
+            state: state_in,
+            commands: commands_out,
+        };
+        Self {
+            id: matched.call,
+            side: matched.side,
+            offerer: matched.offerer,
+            options: caller.options,
+            heard,
+            state,
+            commands,
+            task: tokio::spawn(conversation.run()),
+        }
+    }
+
+    /// Waits until the transport is up.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Ended`] when the call ends before that, at the latest fifteen seconds after the match.
+    pub async fn connected(&mut self) -> Result<(), Error> {
+        self.until(|state| state.connected).await
+    }
+
+    /// Waits until the call is over, and says how it ended. There is no deadline to how long people talk.
+    pub async fn ended(&mut self) -> Ending {
+        match self.until(|_| false).await {
+            Err(Error::Ended(ending)) => ending,
+            _ => Ending::LineLost,
+        }
+    }
+
+    /// What has been heard so far.
+    pub fn heard(&self) -> Received {
+        Received { count: *self.heard.count().borrow(), last: self.heard.last() }
+    }
+
+    /// Waits until at least `count` packets have come in this call.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Timeout`] when they have not come `within` that time, [`Error::Ended`] when the call ended
+    /// before.
+    pub async fn hear(&mut self, count: u64, within: Duration) -> Result<Received, Error> {
+        let mut heard = self.heard.count();
+        let enough = heard.wait_for(|heard| *heard >= count);
+        tokio::select! {
+            biased;
+            _ = enough => {}
+            over = timeout(within, self.until(|_| false)) => {
+                over.map_err(|_| Error::Timeout("packets"))??;
+            }
+        }
+        Ok(self.heard())
+    }
+
+    /// Whether the partner has said `bye` on the data channel.
+    pub fn partner_said_bye(&self) -> bool {
+        self.state.borrow().bye
+    }
+
+    /// Restarts ICE, as after a change of network, and waits for the partner's part. Only the offerer can.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotOfferer`]; [`Error::Timeout`] when the partner does not answer `within` that time;
+    /// [`Error::Ended`].
+    pub async fn restart(&mut self, within: Duration) -> Result<(), Error> {
+        if !self.offerer {
+            return Err(Error::NotOfferer);
+        }
+        let before = self.state.borrow().restarts;
+        let _ = self.commands.send(Command::Restart).await;
+        timeout(within, self.until(|state| state.restarts > before)).await.map_err(|_| Error::Timeout("restart"))?
+    }
+
+    /// Says `bye` to the partner and `leave` to the server, or neither if the call is over already, and closes
+    /// the peer connection. Returns the caller, on the same socket.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Signalling`] when the socket is gone.
+    pub async fn leave(self) -> Result<Caller, Error> {
+        let _ = self.commands.send(Command::Leave).await;
+        let signalling = self.task.await.ok().flatten();
+        Ok(Caller {
+            signalling: signalling.ok_or(SignallingError::Closed(None))?,
+            options: self.options,
+            matched: None,
+        })
+    }
+
+    /// Waits until `is_so`, or until the call is over.
+    async fn until(&mut self, is_so: impl Fn(&State) -> bool) -> Result<(), Error> {
+        let state = self
+            .state
+            .wait_for(|state| is_so(state) || state.ending.is_some())
+            .await
+            .map_or_else(|_| Err(Error::Ended(Ending::LineLost)), |state| Ok(*state))?;
+        match state.ending {
+            Some(ending) if !is_so(&state) => Err(Error::Ended(ending)),
+            _ => Ok(()),
+        }
+    }
+}

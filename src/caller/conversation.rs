@@ -1,0 +1,200 @@
+//! The task that owns a call: its socket and its peer.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, watch};
+use tokio::time::{Instant, sleep_until, timeout};
+use tracing::debug;
+
+use super::call::{Command, Ending, State};
+use super::peer::{Event, Heard, Peer, PeerError, Settings};
+use super::signalling::{Signalling, SignallingError};
+use crate::protocol::{CallId, ClientMessage, Port, ServerMessage};
+
+/// How long a call may take from the match until its transport is up: two gatherings, a description each way,
+/// the checks, DTLS, and a slow line.
+const CONNECT_DEADLINE: Duration = Duration::from_secs(15);
+
+/// How long one step of a call may take. None waits for the partner: what takes this long hangs.
+const STEP_DEADLINE: Duration = Duration::from_secs(5);
+
+/// The task of a call.
+pub(super) struct Conversation {
+    pub(super) call: CallId,
+    pub(super) offerer: bool,
+    pub(super) signalling: Signalling,
+    /// None until there is an offer to answer.
+    pub(super) peer: Option<Peer>,
+    pub(super) settings: Settings,
+    pub(super) heard: Arc<Heard>,
+    /// This side's candidates so far.
+    pub(super) ports: Vec<Port>,
+    pub(super) state: watch::Sender<State>,
+    pub(super) commands: mpsc::Receiver<Command>,
+}
+
+impl Conversation {
+    /// Runs the call to its end; returns the socket if it is still good.
+    pub(super) async fn run(mut self) -> Option<Signalling> {
+        let Err(ending) = self.live().await;
+        debug!(call = %self.call, %ending, "a native call is over");
+        let mut socket_is_good = !matches!(ending, Ending::Signalling(_));
+        if ending == Ending::Left
+            && let Some(peer) = &self.peer
+        {
+            peer.bye().await;
+        }
+        if socket_is_good && !matches!(ending, Ending::Server(_)) {
+            let told = self.signalling.send(&ClientMessage::Leave {}).await;
+            socket_is_good = told.is_ok();
+        }
+        self.state.send_modify(|state| state.ending = Some(ending));
+        if let Some(peer) = self.peer.take() {
+            peer.close().await;
+        }
+        socket_is_good.then_some(self.signalling)
+    }
+
+    async fn live(&mut self) -> Result<std::convert::Infallible, Ending> {
+        let deadline = Instant::now() + CONNECT_DEADLINE;
+        if self.offerer {
+            in_time(self.offer()).await?;
+        }
+        loop {
+            let connecting = !self.state.borrow().connected;
+            tokio::select! {
+                message = self.signalling.next() => in_time(self.on_message(message?)).await?,
+                event = next_event(&mut self.peer) => in_time(self.on_event(event)).await?,
+                command = self.commands.recv() => match command {
+                    Some(Command::Restart) => in_time(self.restart()).await?,
+                    Some(Command::Leave) => return Err(Ending::Left),
+                    // The handle is gone: a crash, as far as anybody can tell.
+                    None => return Err(Ending::Signalling(SignallingError::Closed(None))),
+                },
+                () = sleep_until(deadline), if connecting => return Err(Ending::NotConnected),
+            }
+        }
+    }
+
+    async fn offer(&mut self) -> Result<(), Ending> {
+        let peer = Peer::offer(self.settings.clone(), self.heard.clone()).await?;
+        self.introduce(peer).await
+    }
+
+    /// Sends the new peer's description and keeps it.
+    async fn introduce(&mut self, peer: Peer) -> Result<(), Ending> {
+        let description = peer.description().clone();
+        self.peer = Some(peer);
+        let call = self.call;
+        Ok(self.signalling.send(&ClientMessage::Describe { call, description }).await?)
+    }
+
+    async fn on_message(&mut self, message: ServerMessage) -> Result<(), Ending> {
+        match message {
+            ServerMessage::Describe { call, description } if call == self.call => match &mut self.peer {
+                Some(peer) => peer.accept(description).await?,
+                None => {
+                    let settings = self.settings.clone();
+                    let peer = Peer::answer(settings, self.heard.clone(), description).await?;
+                    self.introduce(peer).await?;
+                }
+            },
+            ServerMessage::Candidate { call, port } if call == self.call => {
+                // Frames keep their order, and the offer comes before its candidates.
+                if let Some(peer) = &mut self.peer {
+                    peer.add_candidate(&port).await?;
+                }
+            }
+            ServerMessage::Restart { call, ufrag, pwd } if call == self.call => {
+                let Some(peer) = &mut self.peer else {
+                    return Ok(());
+                };
+                if let Some((ufrag, pwd)) = peer.restarted(ufrag, pwd).await? {
+                    let restart = ClientMessage::Restart { call, ufrag, pwd };
+                    self.signalling.send(&restart).await?;
+                    self.send_candidates().await?;
+                }
+                self.state.send_modify(|state| state.restarts += 1);
+            }
+            ServerMessage::Ended { call, why } if call == self.call => {
+                return Err(Ending::Server(why));
+            }
+            ServerMessage::Problem { code, .. } => {
+                debug!(call = %self.call, ?code, "the server did not accept a frame");
+            }
+            // About another call, or nothing that changes this one.
+            _ => {}
+        }
+        Ok(())
+    }
+
+    async fn on_event(&mut self, event: Event) -> Result<(), Ending> {
+        let call = self.call;
+        match event {
+            Event::Candidate(port) => {
+                // Another port than a virtual one is not from our relay, and the wire has no room for it.
+                if let Some(port) = Port::new(port) {
+                    self.ports.push(port.clone());
+                    let candidate = ClientMessage::Candidate { call, port };
+                    self.signalling.send(&candidate).await?;
+                }
+            }
+            Event::NothingGathered => {
+                debug!(%call, "the relay gave no address, gathering again");
+                if let Some(peer) = &mut self.peer {
+                    peer.gather_again().await?;
+                }
+            }
+            Event::Connected => {
+                let first = !self.state.borrow().connected;
+                if first {
+                    let connected = ClientMessage::Connected { call };
+                    self.signalling.send(&connected).await?;
+                    self.state.send_modify(|state| state.connected = true);
+                }
+            }
+            Event::Disconnected => debug!(%call, "the line is silent"),
+            Event::Failed => return Err(Ending::LineLost),
+            Event::Bye => self.state.send_modify(|state| state.bye = true),
+        }
+        Ok(())
+    }
+
+    async fn restart(&mut self) -> Result<(), Ending> {
+        let Some(peer) = self.peer.as_mut().filter(|_| self.offerer) else {
+            return Ok(());
+        };
+        let (ufrag, pwd) = peer.restart().await?;
+        let call = self.call;
+        self.signalling.send(&ClientMessage::Restart { call, ufrag, pwd }).await?;
+        self.send_candidates().await
+    }
+
+    /// After an ICE restart the partner has forgotten this side's candidates; the allocations are the same.
+    async fn send_candidates(&mut self) -> Result<(), Ending> {
+        let call = self.call;
+        for port in self.ports.clone() {
+            self.signalling.send(&ClientMessage::Candidate { call, port }).await?;
+        }
+        Ok(())
+    }
+}
+
+/// Ends the call when one step of it hangs.
+async fn in_time(step: impl Future<Output = Result<(), Ending>>) -> Result<(), Ending> {
+    match timeout(STEP_DEADLINE, step).await {
+        // What a partner sends out of turn changes nothing.
+        Ok(Err(Ending::Peer(PeerError::OutOfTurn))) => Ok(()),
+        Ok(done) => done,
+        Err(_) => Err(Ending::Peer(PeerError::Step("go on"))),
+    }
+}
+
+/// The peer's next event; never, while there is no peer.
+async fn next_event(peer: &mut Option<Peer>) -> Event {
+    match peer {
+        Some(peer) => peer.next().await,
+        None => std::future::pending().await,
+    }
+}
