@@ -10,12 +10,14 @@
 //! | `prefix.rs` | from an address to marks that do not lead back to it |
 //! | `sieve.rs` | how often: a fixed amount of memory for all the networks there are |
 //! | `crowd.rs` | how many at once |
+//! | `reports.rs` | who has to stay out of conversations for a while |
 //! | `network.rs` | a network as an operator writes it |
 //! | this one | the limits themselves, one row each, and the counts of what was over them |
 
 mod crowd;
 mod network;
 mod prefix;
+mod reports;
 mod sieve;
 
 use std::{
@@ -30,12 +32,14 @@ use std::{
 use self::{
     crowd::{Crowd, Room},
     prefix::{Keys, Marks},
+    reports::Reports,
     sieve::{Limit, Sieve},
 };
 pub use self::{
     network::{Network, NoNetwork},
     prefix::{EPOCH, Home, Prefix},
 };
+use crate::{mailbox::Whence, protocol::Category};
 
 /// How much more an IPv6 /48 gets than one /64 of it: a household has one or two of them, a campus many.
 const WIDE: u32 = 4;
@@ -53,10 +57,12 @@ pub enum Kind {
     Join,
     /// A match that was left before there was a conversation, which somebody else had waited for.
     Drop,
+    /// A report.
+    Report,
 }
 
 impl Kind {
-    const ALL: [Self; 5] = [Self::Connection, Self::Request, Self::Socket, Self::Join, Self::Drop];
+    const ALL: [Self; 6] = [Self::Connection, Self::Request, Self::Socket, Self::Join, Self::Drop, Self::Report];
 
     /// The limits, one row each.
     fn limit(self) -> Limit {
@@ -73,6 +79,8 @@ impl Kind {
             // Everybody leaves quickly now and then, which is nobody's fault. Whoever does nothing else keeps lonely
             // visitors busy, and soon does so only every five seconds.
             Self::Drop => (60, 12),
+            // A bad evening has a few. What is more ends the call all the same, and is not counted.
+            Self::Report => (20, 2),
         };
         Limit { burst, every: Duration::from_nanos(60_000_000_000 / per_minute) }
     }
@@ -140,6 +148,8 @@ pub struct Guard {
     keys: Mutex<Keys>,
     meters: [Mutex<Meter>; Kind::ALL.len()],
     crowds: [Mutex<Crowd>; Place::ALL.len()],
+    reports: Mutex<Reports>,
+    reported: AtomicU64,
     over_rate: [AtomicU64; Kind::ALL.len()],
     over_room: [AtomicU64; Place::ALL.len()],
 }
@@ -153,6 +163,8 @@ impl Guard {
             keys: Mutex::new(Keys::new(seed, now)),
             meters: Kind::ALL.map(|kind| Mutex::new(Meter::new(kind.limit(), now))),
             crowds: Place::ALL.map(|place| Mutex::new(Crowd::new(place.room(descriptors)))),
+            reports: Mutex::default(),
+            reported: AtomicU64::new(0),
             over_rate: Default::default(),
             over_room: Default::default(),
         }
@@ -171,6 +183,24 @@ impl Guard {
     /// Where somebody at this address comes from.
     pub fn home(&self, address: IpAddr, now: Instant) -> Home {
         lock(&self.keys).home(address, now)
+    }
+
+    /// What somebody at this address is known by to those who are not to meet them.
+    pub fn whence(&self, address: IpAddr, now: Instant) -> Whence {
+        lock(&self.keys).whence(address, now)
+    }
+
+    /// Counts a report, unless there are too many from there.
+    pub fn report(&self, home: &Home, reporter: &Whence, reported: &Whence, category: Category, now: Instant) {
+        if self.take(Kind::Report, home, now).is_ok() {
+            self.reported.fetch_add(1, Ordering::Relaxed);
+            lock(&self.reports).add(reporter, reported, category, now);
+        }
+    }
+
+    /// How long somebody has to stay out of conversations, and for what was reported.
+    pub fn cooling(&self, whence: &Whence, now: Instant) -> Option<(Duration, Category)> {
+        lock(&self.reports).cooling(whence, now)
     }
 
     /// Counts one more of a kind.
@@ -205,11 +235,12 @@ impl Guard {
         None
     }
 
-    /// How often each limit was hit since the start, with a name for each.
+    /// How often each limit was hit since the start, and how many reports there were, with a name for each.
     pub fn counts(&self) -> Vec<(String, u64)> {
         let rates = Kind::ALL.iter().zip(&self.over_rate).map(|(kind, count)| (format!("{kind:?} rate"), count));
         let rooms = Place::ALL.iter().zip(&self.over_room).map(|(place, count)| (format!("{place:?} room"), count));
-        rates.chain(rooms).map(|(name, count)| (name, count.load(Ordering::Relaxed))).collect()
+        let reports = [("reports counted".to_owned(), &self.reported)];
+        rates.chain(rooms).chain(reports).map(|(name, count)| (name, count.load(Ordering::Relaxed))).collect()
     }
 }
 
@@ -253,10 +284,10 @@ mod tests {
             assert_eq!((0..burst + 9).filter(|_| guard.take(kind, &one, now).is_ok()).count(), burst as usize);
             assert_eq!(guard.wait(kind, &one, now), Some(every));
             assert_eq!(guard.wait(kind, &other, now), None);
-            assert!(every <= Duration::from_secs(10), "nobody is asked to wait for long");
+            assert!(kind == Kind::Report || every <= Duration::from_secs(10), "nobody is asked to wait for long");
         }
         let counts: Vec<u64> = guard.counts().into_iter().map(|(_, count)| count).collect();
-        assert_eq!(counts, [10, 10, 10, 10, 10, 0, 0, 0]);
+        assert_eq!(counts, [10, 10, 10, 10, 10, 10, 0, 0, 0, 0]);
     }
 
     #[test]
@@ -282,7 +313,7 @@ mod tests {
         let own: Vec<Pass> = (0..99).filter_map(|_| guard.enter(Place::Connection, Some(&homes[0]))).collect();
         assert_eq!(own.len(), 80);
         assert_eq!(
-            guard.counts()[5..],
+            guard.counts()[6..9],
             [("Connection room".to_owned(), 19), ("Http room".to_owned(), 29), ("Socket room".to_owned(), 0)]
         );
     }

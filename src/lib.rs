@@ -181,15 +181,15 @@ impl Server {
     }
 }
 
-/// Tells the operator now and then how often limits were hit since: how often, and never by whom.
+/// Tells the operator now and then how often limits were hit since, and how much was reported: how often, and never who.
 async fn tell_counts(guard: Arc<Guard>) {
     let mut before = guard.counts();
     loop {
         tokio::time::sleep(COUNT_EVERY).await;
         let now = guard.counts();
-        for ((limit, count), (_, before)) in now.iter().zip(&before) {
+        for ((what, count), (_, before)) in now.iter().zip(&before) {
             if count > before {
-                info!(limit, times = count - before, "over a limit");
+                info!(what, times = count - before, "the guard has counted");
             }
         }
         before = now;

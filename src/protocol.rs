@@ -19,6 +19,7 @@
 //! > {"type":"connected","call":"…"}             this side hears the line: the call has begun
 //! > {"type":"leave"}                            ends the wait or the call; back to idle
 //! < {"type":"ended","call":"…","why":"left"}
+//! > {"type":"report","call":"…","category":"other"}       in the call, or within ten minutes after it
 //! ```
 //!
 //! There is no field here in which an address could stand: a description carries keys and one payload
@@ -91,6 +92,14 @@ pub enum ClientMessage {
         /// The new password.
         pwd: Pwd,
     },
+    /// Says that something was not right with the partner: in a call, which it ends, or within ten minutes after it. Once
+    /// per call, and without a word of one's own. The two never meet again.
+    Report {
+        /// The call it is about; ignored when that is too long ago.
+        call: CallId,
+        /// What it was.
+        category: Category,
+    },
     /// This side's transport is up: from here on the call counts as begun, and an end is an end.
     Connected {
         /// The call it belongs to; ignored when that call is over.
@@ -159,6 +168,13 @@ pub enum ServerMessage {
         /// Seconds, as in HTTP's Retry-After.
         retry_after: Pause,
     },
+    /// A `join` was not accepted, because several people have reported conversations with somebody of the same network.
+    CoolDown {
+        /// Seconds until it may be tried again.
+        retry_after: CoolDown,
+        /// What was reported most.
+        category: Category,
+    },
     /// Something was not accepted; nothing else changed.
     Problem {
         /// For programs.
@@ -203,6 +219,22 @@ pub enum Role {
     Listen,
     /// Both are fine.
     Either,
+}
+
+/// What a report says. Few and plain, so that nobody has to think about which it was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Category {
+    /// Sexual words or sounds that were not wanted.
+    Sexual,
+    /// Hate, or a threat.
+    Hateful,
+    /// Asks for money, a name or a way of contact.
+    Asking,
+    /// Seems to be a child.
+    Young,
+    /// Something else.
+    Other,
 }
 
 /// How a call ended, as far as the server knows. Who ended it is not told.
@@ -353,6 +385,11 @@ checked! {
 }
 
 checked! {
+    /// Seconds to stay away, at most a day.
+    CoolDown(u32), "a cool-down is 1 to 86400 seconds", |value| (1..=86_400).contains(value)
+}
+
+checked! {
     /// 16 random bytes as 32 lower-case hexadecimal digits.
     ResumeToken(String), "a resume token is 32 lower-case hexadecimal digits", |value| is_hex(value, 32)
 }
@@ -377,7 +414,7 @@ macro_rules! silent {
     )*};
 }
 
-silent!(Ufrag, Pwd, Fingerprint, PayloadType, Port, ResumeToken, Languages, Pause);
+silent!(Ufrag, Pwd, Fingerprint, PayloadType, Port, ResumeToken, Languages, Pause, CoolDown);
 
 fn is_ice_chars(value: &str, least: usize, most: usize) -> bool {
     (least..=most).contains(&value.len())

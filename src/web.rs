@@ -6,6 +6,7 @@ mod lobby;
 mod pulse;
 mod socket;
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -88,6 +89,7 @@ pub fn router(house: Arc<House>) -> Router {
 /// Who asks, as every handler may know it.
 #[derive(Clone, Copy)]
 struct Visit {
+    address: IpAddr,
     home: Home,
     /// Whether the visitor's own connection has TLS.
     encrypted: bool,
@@ -114,7 +116,7 @@ async fn meet(State(house): State<Arc<House>>, mut request: Request, next: Next)
     {
         return too_many(wait);
     }
-    request.extensions_mut().insert(Visit { home, encrypted: asker.encrypted });
+    request.extensions_mut().insert(Visit { address: asker.address, home, encrypted: asker.encrypted });
     next.run(request).await
 }
 
@@ -143,13 +145,14 @@ async fn upgrade(
     let Some(pass) = house.guard.enter(Place::Socket, Some(&visit.home)) else {
         return too_many(PLACE_WAIT);
     };
+    let whence = house.guard.whence(visit.address, Instant::now());
     upgrade
         .read_buffer_size(READ_BUFFER_BYTES)
         .write_buffer_size(0)
         .max_write_buffer_size(MAX_WRITE_BUFFER_BYTES)
         .max_message_size(MAX_MESSAGE_BYTES)
         .max_frame_size(MAX_MESSAGE_BYTES)
-        .on_upgrade(move |socket| socket::serve(Guest { socket, home: visit.home, _pass: pass }, house))
+        .on_upgrade(move |socket| socket::serve(Guest { socket, home: visit.home, whence, _pass: pass }, house))
 }
 
 /// The Origin check: another site's page must not be able to use a visitor's browser to talk to us.

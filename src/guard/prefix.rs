@@ -11,6 +11,8 @@ use std::{
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
+use crate::mailbox::Whence;
+
 /// How long one key marks networks. Its successor cannot be turned back into it. Somebody whose allowance is used up
 /// has it anew with the new key, once in that time.
 pub const EPOCH: Duration = Duration::from_secs(24 * 60 * 60);
@@ -20,6 +22,9 @@ const RATE: &[u8] = b"sotto rate";
 
 /// For what ends with the connection: how many there are.
 const CROWD: &[u8] = b"sotto crowd";
+
+/// For who is not to meet, and who was reported.
+const WHENCE: &[u8] = b"sotto whence";
 
 /// Makes the next key of the one before.
 const NEXT: &[u8] = b"sotto next";
@@ -103,6 +108,8 @@ pub struct Keys {
     /// Nothing that is marked with it outlives its connection.
     lasting: Hmac<Sha256>,
     epoch: Hmac<Sha256>,
+    /// The epoch's before, for what has to last for a whole one.
+    before: Hmac<Sha256>,
     until: Instant,
 }
 
@@ -110,18 +117,35 @@ impl Keys {
     /// Both come out of `seed`, which must be unpredictable and is not kept.
     pub fn new(seed: [u8; 32], now: Instant) -> Self {
         let seed = key(&seed);
-        let (lasting, epoch) = (derive(&seed, CROWD), derive(&seed, NEXT));
-        Self { lasting: key(&lasting), epoch: key(&epoch), until: now + EPOCH }
+        let (lasting, epoch, before) = (derive(&seed, CROWD), derive(&seed, NEXT), derive(&seed, WHENCE));
+        Self { lasting: key(&lasting), epoch: key(&epoch), before: key(&before), until: now + EPOCH }
     }
 
     /// The marks of whoever has this address.
     pub fn home(&mut self, address: IpAddr, now: Instant) -> Home {
+        self.turn(now);
+        Home { rate: marks(&self.epoch, RATE, address), crowd: marks(&self.lasting, CROWD, address) }
+    }
+}
+
+impl Keys {
+    /// What whoever has this address is known by to those who are not to meet them, for an epoch at least.
+    pub fn whence(&mut self, address: IpAddr, now: Instant) -> Whence {
+        self.turn(now);
+        let both = [&self.epoch, &self.before].map(|key| marks(key, WHENCE, address));
+        Whence {
+            network: both.map(|marks| marks.narrow.0),
+            site: both.map(|marks| marks.wide.unwrap_or(marks.narrow).0),
+        }
+    }
+
+    /// Takes the next key when it is time.
+    fn turn(&mut self, now: Instant) {
         while self.until <= now {
             let next = derive(&self.epoch, NEXT);
-            self.epoch = key(&next);
+            self.before = std::mem::replace(&mut self.epoch, key(&next));
             self.until += EPOCH;
         }
-        Home { rate: marks(&self.epoch, RATE, address), crowd: marks(&self.lasting, CROWD, address) }
     }
 }
 
@@ -181,6 +205,22 @@ mod tests {
         assert!(after.crowd == before.crowd, "those who are here are still counted");
         assert!(keys.home(ip("192.0.2.1"), start + 9 * EPOCH).rate.narrow != after.rate.narrow);
         assert_eq!(format!("{before:?}"), "Home(…)");
+    }
+
+    #[test]
+    fn who_comes_back_is_known_for_a_day_and_not_for_three() {
+        let start = Instant::now();
+        let mut keys = Keys::new([7; 32], start);
+        let first = keys.whence(ip("2001:db8:0:1::1"), start);
+        assert!(first.is_near(&keys.whence(ip("2001:db8:0:1::2"), start)));
+        assert!(!first.is_near(&keys.whence(ip("2001:db8:0:2::1"), start)));
+        assert_eq!(first.site, keys.whence(ip("2001:db8:0:2::1"), start).site);
+        let whence = |keys: &mut Keys, days| keys.whence(ip("2001:db8:0:1::1"), start + days * EPOCH);
+        let next = whence(&mut keys, 1);
+        assert!(next.network[0] != first.network[0] && next.network[1] == first.network[0]);
+        assert!(first.is_near(&next));
+        assert!(!first.is_near(&whence(&mut keys, 2)));
+        assert_eq!(format!("{first:?}"), "Whence(…)");
     }
 
     proptest! {

@@ -12,6 +12,7 @@ use super::socket::Guest;
 use crate::mailbox::VisitorId;
 use crate::matchmaking::RECENT_FOR;
 use crate::protocol::ResumeToken;
+use crate::visitor::Past;
 
 /// Takes a socket over for the visitor it belongs to.
 pub type Door = mpsc::Sender<Box<Guest>>;
@@ -21,8 +22,8 @@ pub type Door = mpsc::Sender<Box<Guest>>;
 pub enum Owner {
     /// A visitor whose task runs.
     Here(Door),
-    /// A visitor whose task has ended.
-    Gone(VisitorId),
+    /// A visitor whose task has ended, and whom they can still report.
+    Gone(VisitorId, Past),
 }
 
 /// Every token that is good for something. Each is good once.
@@ -46,8 +47,8 @@ impl Lobby {
 
     /// Notes that a visitor has left but may come back before what keeps it apart from somebody has faded, and drops
     /// what has.
-    pub fn leave(&self, token: ResumeToken, visitor: VisitorId, now: Instant) {
-        self.owners.insert(token.clone(), Owner::Gone(visitor));
+    pub fn leave(&self, token: ResumeToken, visitor: VisitorId, past: Past, now: Instant) {
+        self.owners.insert(token.clone(), Owner::Gone(visitor, past));
         let mut gone = self.gone.lock().unwrap_or_else(PoisonError::into_inner);
         gone.push_back((now + RECENT_FOR, token));
         while let Some((_, faded)) = gone.pop_front_if(|(until, _)| *until <= now) {
@@ -69,13 +70,13 @@ mod tests {
     #[test]
     fn a_token_is_good_once_and_not_for_ever() {
         let (lobby, now) = (Lobby::default(), Instant::now());
-        lobby.leave(token('a'), VisitorId(1), now);
-        assert!(matches!(lobby.take(&token('a')), Some(Owner::Gone(VisitorId(1)))));
+        lobby.leave(token('a'), VisitorId(1), Past::default(), now);
+        assert!(matches!(lobby.take(&token('a')), Some(Owner::Gone(VisitorId(1), _))));
         assert!(lobby.take(&token('a')).is_none());
-        lobby.leave(token('b'), VisitorId(2), now);
-        lobby.leave(token('c'), VisitorId(3), now + RECENT_FOR - Duration::from_secs(1));
+        lobby.leave(token('b'), VisitorId(2), Past::default(), now);
+        lobby.leave(token('c'), VisitorId(3), Past::default(), now + RECENT_FOR - Duration::from_secs(1));
         assert_eq!(lobby.owners.len(), 2);
-        lobby.leave(token('d'), VisitorId(4), now + RECENT_FOR);
+        lobby.leave(token('d'), VisitorId(4), Past::default(), now + RECENT_FOR);
         assert!(lobby.take(&token('b')).is_none());
         assert!(lobby.take(&token('c')).is_some());
         assert_eq!(lobby.gone.lock().expect("no panic").len(), 2);

@@ -15,9 +15,11 @@ use super::lobby::{Door, Owner};
 use super::pulse::{Beat, Pulse};
 use crate::clock::Now;
 use crate::guard::{Home, Kind, Pass};
-use crate::mailbox::{Inbox, Mail, Mailbox, VisitorId, mailbox};
+use crate::mailbox::{Inbox, Mail, Mailbox, Person, VisitorId, Whence, mailbox};
 use crate::matchmaking::Ticket;
-use crate::protocol::{self, ClientMessage, CloseCode, Pause, ProblemCode, Relay, ResumeToken, ServerMessage};
+use crate::protocol::{
+    self, ClientMessage, CloseCode, CoolDown, Pause, ProblemCode, Relay, ResumeToken, ServerMessage,
+};
 use crate::visitor::{Effect, Input, Visitor, Wait};
 
 /// How long one frame may take to be written. Whoever reads slower than that has stopped reading.
@@ -32,6 +34,9 @@ const SHORTEST_PAUSE: u32 = 10;
 /// The longest, see [`Pause`].
 const LONGEST_PAUSE: u32 = 60;
 
+/// The longest cool-down, in seconds, see [`CoolDown`].
+const LONGEST_COOL_DOWN: u32 = 24 * 60 * 60;
+
 /// How many frames are kept for a page while its socket is lost.
 const MAX_UNSENT: usize = 64;
 
@@ -41,8 +46,10 @@ const MAX_PROBLEM_CHARS: usize = 160;
 /// A socket that was let in.
 pub struct Guest {
     pub socket: WebSocket,
-    /// Where it comes from.
+    /// Where it comes from, for limits.
     pub home: Home,
+    /// And for meetings.
+    pub whence: Whence,
     /// Its place among the sockets.
     pub _pass: Pass,
 }
@@ -62,6 +69,7 @@ pub async fn serve(guest: Guest, house: Arc<House>) {
     let line = Line {
         id: house.matchmaker.new_visitor(),
         home: guest.home,
+        whence: guest.whence,
         visitor: Visitor::default(),
         mailbox,
         inbox,
@@ -79,8 +87,9 @@ pub async fn serve(guest: Guest, house: Arc<House>) {
 struct Line {
     house: Arc<House>,
     id: VisitorId,
-    /// Where the last socket came from.
+    /// Where the last socket came from, for limits and for meetings.
     home: Home,
+    whence: Whence,
     visitor: Visitor,
     mailbox: Mailbox,
     inbox: Inbox,
@@ -113,7 +122,15 @@ impl Line {
                     frames.push(ServerMessage::Matched { call, side, offerer, relay });
                 }
                 Effect::Join(Wait { ticket, languages, role, avoid_recent, joined }) => {
-                    let ticket = Ticket { id: ticket, visitor: self.id, languages, role, avoid_recent, joined };
+                    let ticket = Ticket {
+                        id: ticket,
+                        visitor: self.id,
+                        whence: Some(self.whence),
+                        languages,
+                        role,
+                        avoid_recent,
+                        joined,
+                    };
                     house.matchmaker.join(ticket, self.mailbox.clone(), now.instant);
                 }
                 Effect::LeaveQueue(ticket) => house.matchmaker.leave(ticket),
@@ -121,9 +138,16 @@ impl Line {
                     // A partner who cannot be told is gone, and its own task's end tells us.
                     mailbox.send(mail);
                 }
-                Effect::Dropped => {
+                Effect::Dropped(partner) => {
+                    house.matchmaker.drop_match(self.person(), partner, now.instant);
                     // What it comes to shows at the next join.
                     let _ = house.guard.take(Kind::Drop, &self.home, now.instant);
+                }
+                Effect::Report(partner, category) => {
+                    house.matchmaker.never_again(self.person(), partner, now.instant);
+                    if let Some(reported) = partner.whence {
+                        house.guard.report(&self.home, &self.whence, &reported, category, now.instant);
+                    }
                 }
                 Effect::KeepApart(partner) => house.matchmaker.keep_apart(self.id, partner, now.instant),
                 Effect::Revoke(call) => house.relay.revoke(call),
@@ -132,15 +156,24 @@ impl Line {
         frames
     }
 
-    /// How long a `join` would be one too many from this network; counts it where it would not be.
-    fn pause(&self, now: Instant) -> Option<Pause> {
+    fn person(&self) -> Person {
+        Person { visitor: self.id, whence: Some(self.whence) }
+    }
+
+    /// Why a `join` has to wait: reports of this network, or one too many from it. Counts it where it need not.
+    fn refuses(&self, now: Instant) -> Option<ServerMessage> {
         if !self.visitor.is_idle() {
             return None;
         }
         let guard = &self.house.guard;
+        if let Some((left, category)) = guard.cooling(&self.whence, now) {
+            let seconds = u32::try_from(left.as_secs() + 1).unwrap_or(LONGEST_COOL_DOWN).min(LONGEST_COOL_DOWN);
+            return CoolDown::new(seconds).map(|retry_after| ServerMessage::CoolDown { retry_after, category });
+        }
         let wait = guard.wait(Kind::Drop, &self.home, now).or_else(|| guard.take(Kind::Join, &self.home, now).err())?;
         let seconds = u32::try_from(wait.as_secs() + 1).unwrap_or(LONGEST_PAUSE);
-        Pause::new(seconds.clamp(SHORTEST_PAUSE, LONGEST_PAUSE))
+        let pause = Pause::new(seconds.clamp(SHORTEST_PAUSE, LONGEST_PAUSE))?;
+        Some(ServerMessage::SlowDown { retry_after: pause })
     }
 
     /// Makes a resume token and forgets the one before. `None` when the system has no random bytes to give.
@@ -167,7 +200,9 @@ impl Drop for Line {
         let House { lobby, matchmaker, .. } = &*self.house;
         match self.token.take() {
             // Whoever has just talked stays somebody for a while, so as not to meet the same one again on the next socket.
-            Some(token) if matchmaker.has_met(self.id) => lobby.leave(token, self.id, Instant::now()),
+            Some(token) if matchmaker.has_met(self.id) => {
+                lobby.leave(token, self.id, self.visitor.take_past(), Instant::now());
+            }
             token => {
                 token.map(|token| lobby.take(&token));
                 matchmaker.forget(self.id);
@@ -267,8 +302,9 @@ impl Pump {
             Ok(ClientMessage::Hello { resume: Some(token) }) if self.line.token.is_none() => {
                 match self.line.house.lobby.take(&token) {
                     Some(Owner::Here(door)) => self.hand_over(door).await,
-                    Some(Owner::Gone(visitor)) => {
+                    Some(Owner::Gone(visitor, past)) => {
                         self.line.id = visitor;
+                        self.line.visitor.remember(past);
                         self.put(Input::Frame(ClientMessage::Hello { resume: None })).await
                     }
                     // The server was restarted, or it is long ago: a visitor like any other.
@@ -277,8 +313,8 @@ impl Pump {
             }
             Ok(message) => {
                 let joins = matches!(message, ClientMessage::Join { .. });
-                match joins.then(|| self.line.pause(now)).flatten() {
-                    Some(retry_after) => self.send(vec![ServerMessage::SlowDown { retry_after }]).await,
+                match joins.then(|| self.line.refuses(now)).flatten() {
+                    Some(refusal) => self.send(vec![refusal]).await,
                     None => self.put(Input::Frame(message)).await,
                 }
             }
@@ -366,7 +402,7 @@ impl Pump {
             self.close(CloseCode::Replaced).await;
         }
         debug!(visitor = self.line.id.0, "back with another socket");
-        self.line.home = guest.home;
+        (self.line.home, self.line.whence) = (guest.home, guest.whence);
         self.guest = Some(guest);
         self.pulse = Pulse::new(Instant::now());
         let next = self.put(Input::Back).await;

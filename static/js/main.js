@@ -34,7 +34,9 @@ const view = new View(document, {
   region: region(navigator.languages),
   preferences: preferences.value,
   onPreferences: preferences.change,
-  onAction: (action) => dispatch(action === 'start' ? { type: action, wishes: view.wishes } : { type: action }),
+  onAction: (action, category) => dispatch(action === 'start' ? { type: action, wishes: view.wishes }
+    : action === 'tell' ? { type: 'report', category: /** @type {import('./types.js').Category} */ (category) }
+      : { type: action }),
 });
 
 const microphone = new Microphone(navigator, {

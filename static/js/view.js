@@ -12,7 +12,7 @@ import { MAX_LANGUAGES } from './protocol.js';
 /** @typedef {import('./types.js').Wishes} Wishes */
 /** @typedef {import('./types.js').Preferences} Preferences */
 /** @typedef {import('./words.js').Word} Word */
-/** @typedef {'start' | 'retry' | 'stop' | 'accept' | 'decline' | 'mute' | 'end' | 'again' | 'rest'} Action */
+/** @typedef {'start' | 'retry' | 'stop' | 'accept' | 'decline' | 'mute' | 'end' | 'again' | 'rest' | 'tell'} Action */
 
 /** How many steps a level has where motion is reduced. */
 const STEPS = 3;
@@ -24,6 +24,12 @@ const DOUBLE_MS = 400;
 const TELL_MS = 100;
 
 const MINUTE_MS = 60_000;
+
+/** What is further away than this is said with its day. */
+const DAY_MS = 12 * 60 * MINUTE_MS;
+
+/** Where there is somebody to report. @type {string[]} */
+const TALKING = ['talking', 'rejoining'];
 
 export class View {
   #document;
@@ -49,7 +55,7 @@ export class View {
    * @param {string | null} options.region whose help lines come first
    * @param {Preferences} options.preferences
    * @param {(changes: Partial<Preferences>) => void} options.onPreferences
-   * @param {(action: Action) => void} options.onAction
+   * @param {(action: Action, category?: string) => void} options.onAction the category with `tell`
    */
   constructor(document, { say, languages, region, preferences, onPreferences, onAction }) {
     this.#document = document;
@@ -68,7 +74,14 @@ export class View {
       const control = target instanceof Element ? target.closest('[data-action]') : null;
       const action = control instanceof HTMLElement ? control.dataset.action : undefined;
       if (action === 'help') this.#openHelp();
-      else if (action && !(detail > 1 && timeStamp - this.#since < DOUBLE_MS)) onAction(/** @type {Action} */ (action));
+      else if (action === 'report') {
+        this.#report.showModal();
+        this.#since = timeStamp;
+      }
+      else if (action && !(detail > 1 && timeStamp - this.#since < DOUBLE_MS)) {
+        this.#report.close();
+        onAction(/** @type {Action} */ (action), /** @type {HTMLElement} */ (control).dataset.category);
+      }
     });
 
     this.#drawLanguages(languages);
@@ -95,6 +108,7 @@ export class View {
     this.#draw(state);
     if (!before || before.name === state.name) return;
     this.#since = performance.now();
+    if (!TALKING.includes(state.name)) this.#report.close();
     this.#arrive();
   }
 
@@ -146,7 +160,7 @@ export class View {
 
   /** @param {State} state */
   #draw(state) {
-    const { problem, ending, pause } = state;
+    const { problem, ending, pause, category } = state;
     if (problem) {
       this.#put('problem-title', `mic.${problem}.title`);
       this.#put('problem-text', `mic.${problem}.text`);
@@ -154,9 +168,14 @@ export class View {
     if (ending) this.#put('ending', `ended.${ending}`);
     if (pause && !this.#until) this.#until = new Date(Math.ceil((Date.now() + pause) / MINUTE_MS) * MINUTE_MS);
     if (!pause) this.#until = null;
-    this.#put('paused-title', this.#until && 'paused.title', {
-      time: this.#until?.toLocaleTimeString([], { hour: '2-digit', minute: '2-digit' }) ?? '',
-    });
+    const time = this.#until?.toLocaleString([], {
+      hour: '2-digit', minute: '2-digit', ...(pause > DAY_MS && { weekday: 'long' }),
+    }) ?? '';
+    this.#put('paused-title', category ? null : this.#until && 'paused.title', { time });
+    this.#put('cooling-title', category && 'cooling.title', { time });
+    this.#put('cooling-text', category && 'cooling.text', category ? { category: this.#say(`category.${category}`) } : {});
+    this.#one('[data-part="reportable"]').hidden = !TALKING.includes(state.name);
+    this.#one('[data-part="past"]').hidden = !state.past;
     if (state.name === 'connecting' || state.name === 'talking' || state.name === 'rejoining') {
       this.#put('call-title', `${state.name}.title`);
     }
@@ -327,6 +346,10 @@ export class View {
 
   get #help() {
     return /** @type {HTMLDialogElement} */ (this.#one('dialog'));
+  }
+
+  get #report() {
+    return /** @type {HTMLDialogElement} */ (this.#one('[data-part="report"]'));
   }
 
   get #status() {

@@ -564,8 +564,15 @@ impl World {
                     assert!(!self.lines[line].ended, "queued on behalf of somebody gone");
                     self.lines[line].waiting = Some(wait.clone());
                     let Wait { ticket, languages, role, avoid_recent, joined } = wait;
-                    let ticket =
-                        Ticket { id: ticket, visitor: self.lines[line].id, languages, role, avoid_recent, joined };
+                    let ticket = Ticket {
+                        id: ticket,
+                        visitor: self.lines[line].id,
+                        whence: None,
+                        languages,
+                        role,
+                        avoid_recent,
+                        joined,
+                    };
                     self.matchmaker.join(ticket, self.lines[line].mailbox.clone(), now.instant);
                 }
                 Effect::LeaveQueue(ticket) => {
@@ -583,7 +590,7 @@ impl World {
                     self.matchmaker.keep_apart(id, partner, now.instant);
                     self.apart.insert((id.min(partner), id.max(partner)), self.now + RECENT_FOR);
                 }
-                Effect::Revoke(_) | Effect::Dropped => {}
+                Effect::Revoke(_) | Effect::Dropped(_) | Effect::Report(..) => {}
             }
         }
     }
