@@ -22,7 +22,10 @@
 //! |---|---|
 //! | [`signalling`] | the socket; with `hello`, `join` and `leave` a visitor of its own |
 //! | `description.rs` | our SDP to five values, the partner's five values to SDP |
+//! | [`sas`] | the six emoji |
+//! | [`text`] | what the two type to each other |
 //! | `peer.rs` and under it | the peer connection, and everything that is peculiar to the crate |
+//! | `padding.rs` | packets of one size, whatever is said |
 //! | `conversation.rs` | the task that owns a call and ties these together |
 //! | `call.rs` | [`Call`], the handle to it |
 //! | this one | from `hello` to the match |
@@ -30,8 +33,11 @@
 mod call;
 mod conversation;
 mod description;
+mod padding;
 mod peer;
+pub mod sas;
 pub mod signalling;
+pub mod text;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -43,6 +49,7 @@ use tokio::time::timeout;
 
 pub use call::{Call, Ending, Received};
 pub use description::DescriptionError;
+pub use padding::PACKET_BYTES;
 pub use peer::PeerError;
 use signalling::{Signalling, SignallingError, Tap};
 
@@ -59,8 +66,8 @@ pub struct Options {
     pub origin: Option<String>,
     /// Keeps the raw frames of the socket, for tests.
     pub tap: Option<Tap>,
-    /// Opus packets of 20 ms each, sent in a loop from when the line is up; 80 bytes each at 32 kbit/s.
-    /// Without any, this caller is silent.
+    /// Opus packets of 20 ms each, sent in a loop from when the line is up, all padded to one size. Without any, this
+    /// caller says nothing, in packets of the same size and rhythm.
     pub voice: Arc<[Bytes]>,
     /// How many of the partner's last packets are kept for [`Call::heard`].
     pub keep: usize,
@@ -182,7 +189,7 @@ impl Caller {
     async fn answer(&mut self, or_waiting: bool) -> Result<Option<Matched>, Error> {
         loop {
             match self.signalling.next().await? {
-                ServerMessage::Matched { call, side, offerer, relay } => {
+                ServerMessage::Matched { call, side, offerer, relay, .. } => {
                     return Ok(Some(Matched { call, side, offerer, relay }));
                 }
                 ServerMessage::Waiting {} if or_waiting => return Ok(None),

@@ -23,3 +23,15 @@ impl Now {
         Self { instant: self.instant + by, unix: self.unix + by.as_secs() }
     }
 }
+
+/// The CPU time that the calling thread has had. Nothing where the system does not tell.
+pub fn thread_cpu() -> Duration {
+    #[cfg(target_os = "linux")]
+    {
+        use nix::time::{ClockId, clock_gettime};
+
+        clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).map_or(Duration::ZERO, Duration::from)
+    }
+    #[cfg(not(target_os = "linux"))]
+    Duration::ZERO
+}

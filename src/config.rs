@@ -80,6 +80,11 @@ pub struct Config {
     #[arg(long, env = "SOTTO_SECRET_FILE", value_name = "FILE")]
     pub secret_file: Option<PathBuf>,
 
+    /// Let the two in a call type to each other as well, end to end encrypted. In some countries the law treats a
+    /// service that carries nothing but live speech differently
+    #[arg(long, env = "SOTTO_TEXT_LINE", value_parser = FalseyValueParser::new())]
+    pub text_line: bool,
+
     /// How much to log: off, error, warn, info, debug or trace. At no level is an address logged
     #[arg(long, env = "SOTTO_LOG", value_name = "LEVEL", default_value_t = LevelFilter::INFO)]
     pub log: LevelFilter,
@@ -96,6 +101,7 @@ impl Default for Config {
             tls_cert: None,
             tls_key: None,
             secret_file: None,
+            text_line: false,
             log: LevelFilter::INFO,
         }
     }

@@ -31,10 +31,9 @@ use socket2::SockRef;
 use tokio::{
     io::AsyncBufReadExt,
     net::{TcpListener, TcpStream},
-    sync::mpsc,
+    sync::{Notify, mpsc},
     time::{sleep, timeout},
 };
-use tokio_rustls::TlsAcceptor;
 use tracing::{debug, warn};
 
 use self::{http::HttpStream, strangers::Strangers, stream::Stream};
@@ -53,6 +52,10 @@ const SPEAK_WITHIN: Duration = Duration::from_secs(10);
 /// oldest of them is closed: an honest one is out of here within a second, so a flood throws itself out.
 const MAX_STRANGERS: usize = 1_024;
 
+/// HTTP connections that are no WebSocket. When one more comes the oldest of them is closed: a page is loaded within
+/// seconds, and what a browser keeps open after that it opens again when it needs it. Some 20 KB each.
+const MAX_GUESTS: usize = 4_096;
+
 /// HTTP connections between here and axum, which takes them at once.
 const MAX_HANDOVERS: usize = 64;
 
@@ -64,12 +67,25 @@ const SEND_BUFFER: usize = 16 * 1024;
 const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
 
 /// Where a request came from.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone)]
 pub struct Arrival {
     /// The other end of the connection: the visitor, or a proxy.
     pub address: SocketAddr,
     /// Whether the connection has TLS.
     pub encrypted: bool,
+    stay: Arc<Notify>,
+}
+
+impl Arrival {
+    /// From there, with TLS or without.
+    pub fn new(address: SocketAddr, encrypted: bool) -> Self {
+        Self { address, encrypted, stay: Arc::default() }
+    }
+
+    /// Has the connection stay, however many others come: it is a visitor's WebSocket.
+    pub fn stay(&self) {
+        self.stay.notify_one();
+    }
 }
 
 /// Addresses are for limits, not for logs.
@@ -81,7 +97,7 @@ impl fmt::Debug for Arrival {
 
 impl Connected<IncomingStream<'_, Door>> for Arrival {
     fn connect_info(stream: IncomingStream<'_, Door>) -> Self {
-        *stream.remote_addr()
+        stream.remote_addr().clone()
     }
 }
 
@@ -95,18 +111,25 @@ pub struct Door {
 /// What the tasks of new connections share.
 struct Porch {
     relay: relay::Handle,
-    tls: Option<TlsAcceptor>,
+    tls: Option<Arc<tls::Identity>>,
     guard: Arc<Guard>,
     strangers: Arc<Strangers>,
+    guests: Arc<Strangers>,
     http: mpsc::Sender<(HttpStream, Arrival)>,
 }
 
 impl Door {
     /// A door on this listener, with TLS or without.
-    pub fn new(listener: TcpListener, tls: Option<TlsAcceptor>, relay: relay::Handle, guard: Arc<Guard>) -> Self {
+    pub fn new(
+        listener: TcpListener,
+        tls: Option<Arc<tls::Identity>>,
+        relay: relay::Handle,
+        guard: Arc<Guard>,
+    ) -> Self {
         let (http, handed) = mpsc::channel(MAX_HANDOVERS);
         let strangers = Arc::new(Strangers::new(MAX_STRANGERS));
-        Self { listener, porch: Arc::new(Porch { relay, tls, guard, strangers, http }), handed }
+        let guests = Arc::new(Strangers::new(MAX_GUESTS));
+        Self { listener, porch: Arc::new(Porch { relay, tls, guard, strangers, guests, http }), handed }
     }
 }
 
@@ -141,7 +164,7 @@ impl Listener for Door {
 
     fn local_addr(&self) -> io::Result<Arrival> {
         let address = self.listener.local_addr()?;
-        Ok(Arrival { address, encrypted: self.porch.tls.is_some() })
+        Ok(Arrival::new(address, self.porch.tls.is_some()))
     }
 }
 
@@ -199,9 +222,21 @@ impl Porch {
             let Some(room) = self.guard.enter(Place::Http, home.as_ref()) else {
                 return;
             };
-            let stream = HttpStream::new(stream, home.is_none(), [pass, room]);
+            let arrival = Arrival::new(client, encrypted);
+            let (stream, mut guest) = HttpStream::new(stream, home.is_none(), [pass, room]);
+            let stay = Arc::clone(&arrival.stay);
             // An error would mean that the server stops.
-            let _ = self.http.send((stream, Arrival { address: client, encrypted })).await;
+            if self.http.send((stream, arrival)).await.is_ok() {
+                self.guests.admit(|seat| {
+                    tokio::spawn(async move {
+                        let _seat = seat;
+                        tokio::select! {
+                            () = guest.closed() => {}
+                            () = stay.notified() => drop(guest.send(())),
+                        }
+                    })
+                });
+            }
             return;
         }
         let transport = if encrypted { Transport::Tls } else { Transport::Tcp };
@@ -221,7 +256,7 @@ impl Porch {
         if speech != Speech::Tls {
             return Some((Stream::Plain(stream), speech));
         }
-        let mut stream = self.tls.as_ref()?.accept(stream).await.ok()?;
+        let mut stream = self.tls.as_ref()?.acceptor().accept(stream).await.ok()?;
         let speech = Speech::of(*stream.fill_buf().await.ok()?.first()?)?;
         (speech != Speech::Tls).then(|| (Stream::Tls(Box::new(stream)), speech))
     }

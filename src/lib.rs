@@ -40,11 +40,11 @@ pub mod web;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, UdpSocket};
 use std::sync::Arc;
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use socket2::{Domain, Protocol, Socket, Type};
+use tokio::task::JoinHandle;
 use tracing::{debug, info, warn};
 
 use crate::config::{Config, DEFAULT_LISTEN};
@@ -74,10 +74,9 @@ const HEALTH_WITHIN: Duration = Duration::from_secs(3);
 pub struct Server {
     door: Door,
     address: SocketAddr,
-    encrypted: bool,
+    tls: Option<Arc<tls::Identity>>,
     house: Arc<House>,
-    /// The relay's thread.
-    relaying: JoinHandle<()>,
+    threads: relay::Threads,
 }
 
 impl Server {
@@ -92,7 +91,8 @@ impl Server {
             Some(bytes) => relay::Secret::new(&bytes),
             None => relay::Secret::random()?,
         };
-        let tls = config.tls()?.map(|(certificates, key)| tls::acceptor(certificates, key)).transpose()?;
+        let tls =
+            config.tls()?.map(|(certificates, key)| tls::Identity::read(certificates, key)).transpose()?.map(Arc::new);
         let descriptors = raise_file_limit();
         let (tcp, udp) = match take_port(config.listen) {
             // A container or machine without IPv6; whoever named an address gets that address or an error.
@@ -105,14 +105,13 @@ impl Server {
         .with_context(|| format!("cannot listen on {}", config.listen))?;
         let address = tcp.local_addr()?;
         let listener = tokio::net::TcpListener::from_std(tcp)?;
-        let encrypted = tls.is_some();
-        let (relay, relaying) = relay::start(udp, secret)?;
+        let (relay, threads) = relay::start(udp, secret)?;
         let mut seed = [0; 32];
         getrandom::fill(&mut seed)?;
         let guard = Arc::new(Guard::new(seed, descriptors, config.trusted_proxies.clone(), Instant::now()));
-        let door = Door::new(listener, tls, relay.clone(), Arc::clone(&guard));
+        let door = Door::new(listener, tls.clone(), relay.clone(), Arc::clone(&guard));
         let house = Arc::new(House::new(config, relay, guard));
-        Ok(Self { door, address, encrypted, house, relaying })
+        Ok(Self { door, address, tls, house, threads })
     }
 
     /// The address that was taken, with the port if it was left to the system.
@@ -123,7 +122,7 @@ impl Server {
     /// Where a browser on this machine finds the page. `localhost` for a wildcard address: browsers give the microphone
     /// to secure contexts only, and without TLS that is `localhost` or a loopback address.
     pub fn url(&self) -> String {
-        let scheme = if self.encrypted { "https" } else { "http" };
+        let scheme = if self.tls.is_some() { "https" } else { "http" };
         if self.address.ip().is_unspecified() {
             format!("{scheme}://localhost:{}", self.address.port())
         } else {
@@ -135,21 +134,25 @@ impl Server {
     ///
     /// # Errors
     ///
-    /// When accepting connections fails for good.
+    /// When the relay or accepting connections fails for good. Then, too, every page is told before.
     pub async fn run(self, shutdown: impl Future<Output = ()> + Send + 'static) -> anyhow::Result<()> {
-        let Self { door, house, relaying, .. } = self;
+        let Self { door, tls, house, threads, .. } = self;
         let relay = house.relay.clone();
         let counting = tokio::spawn(tell_counts(Arc::clone(&house.guard)));
         let matching = tokio::spawn({
             let house = Arc::clone(&house);
             async move { house.matchmaker.run().await }
         });
+        let following = tls.map(|tls| tokio::spawn(tls.follow()));
         let closing = house.closing.clone();
         let serving = axum::serve(door, web::router(house).into_make_service_with_connect_info::<Arrival>())
             .with_graceful_shutdown({
-                let closing = closing.clone();
+                let (closing, failed) = (closing.clone(), threads.failed());
                 async move {
-                    shutdown.await;
+                    tokio::select! {
+                        () = shutdown => {}
+                        () = failed => {}
+                    }
                     info!("closing");
                     closing.send_replace(true);
                 }
@@ -174,10 +177,16 @@ impl Server {
         };
         matching.abort();
         counting.abort();
+        following.inspect(JoinHandle::abort);
+        let has_failed = threads.have_failed();
         relay.stop();
-        // The thread ends at once, and a panic in it has been printed.
-        let _ = tokio::task::spawn_blocking(|| relaying.join()).await;
-        served.context("serving failed")
+        let _ = tokio::task::spawn_blocking(|| threads.join()).await;
+        served.context("serving failed")?;
+        if has_failed {
+            // Half a server would look well and connect nobody. Whoever has started it can start it again.
+            bail!("the relay has failed");
+        }
+        Ok(())
     }
 }
 

@@ -131,6 +131,10 @@ pub enum ServerMessage {
         offerer: bool,
         /// How to reach the relay.
         relay: Relay,
+        /// Whether the two may type to each other, which is the operator's to say. Not on the wire where they may not,
+        /// so that there is one way to say it.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        text_line: bool,
     },
     /// The partner's description.
     Describe {
@@ -414,6 +418,15 @@ macro_rules! silent {
     )*};
 }
 
+impl Fingerprint {
+    /// The bytes of it.
+    pub fn bytes(&self) -> [u8; 32] {
+        let digit = |digit: u8| char::from(digit).to_digit(16).map_or(0, |value| value as u8);
+        let digits = self.0.as_bytes();
+        std::array::from_fn(|index| digit(digits[2 * index]) << 4 | digit(digits[2 * index + 1]))
+    }
+}
+
 silent!(Ufrag, Pwd, Fingerprint, PayloadType, Port, ResumeToken, Languages, Pause, CoolDown);
 
 fn is_ice_chars(value: &str, least: usize, most: usize) -> bool {
@@ -509,6 +522,13 @@ mod tests {
             let text = row["text"].as_str().expect("a text");
             assert!(read::<ClientMessage>(text).is_err(), "{}", row["name"]);
         }
+        // What is off is left out, and not said.
+        let matched = rows(include_str!("../tests/fixtures/protocol/server.json"))
+            .into_iter()
+            .find(|row| row["frame"]["text_line"] == true)
+            .expect("a match where the two may type");
+        let off = matched["frame"].to_string().replace("\"text_line\":true", "\"text_line\":false");
+        assert!(off.contains("false") && read::<ServerMessage>(&off).is_err());
         // Neither end takes the other's frames, but for those that are the same both ways.
         for row in rows(include_str!("../tests/fixtures/protocol/server.json")) {
             let both = ["describe", "candidate", "restart"].map(Value::from).contains(&row["frame"]["type"]);

@@ -10,9 +10,10 @@
 //! - Strangers get little: stateless nonces (`nonce`), a budget of answers (`budget`), no state.
 //! - Callers get what voice needs (`bucket`, and the limits in `allocation` and `table`); `counts` has what was more.
 //!
-//! `server` is the rules, a state machine without I/O. `udp` is the thread that pumps datagrams through it, by the
-//! `batch` and at a `pace` of its own; `tcp` the task that each connection has for itself. Either has a `lane` that
-//! remembers each `route` a payload has gone; a packet goes from one kind of client to the other through `streams`.
+//! `server` is the rules, a state machine without I/O. `udp` is what a thread does that pumps datagrams through it, by
+//! the `batch` and at a `pace` of its own; there is one, and `crew` adds another when its `load` is too much. `tcp` is
+//! the task that each connection has for itself. Either has a `lane` that remembers each `route` a payload has gone; a
+//! packet goes from one kind of client to the other through `streams`.
 //! `message` and `data` are the two halves of the wire: what the relay answers, and what it passes on.
 
 mod allocation;
@@ -21,10 +22,12 @@ mod bucket;
 mod budget;
 mod counts;
 mod credentials;
+mod crew;
 mod data;
 mod five_tuple;
 mod framing;
 mod lane;
+mod load;
 mod message;
 mod nonce;
 mod outbox;
@@ -49,33 +52,51 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
-    thread::{self, JoinHandle},
 };
 
-use self::streams::Streams;
 pub use self::{
     counts::{Count, Counts},
     credentials::{Credentials, REALM, Secret, VALIDITY},
+    crew::Threads,
     five_tuple::FiveTuple,
     framing::{Decoder, Malformed},
     packet::{MAX_DATAGRAM, Packet},
     server::{Action, Server},
+};
+use self::{
+    crew::{Crew, Terms},
+    streams::Streams,
 };
 use crate::{
     clock::Now,
     protocol::{CallId, Side},
 };
 
-/// Starts to relay on a bound socket, in a thread of its own that ends after [`Handle::stop`]. The socket
-/// may be dual-stack.
+/// Starts to relay on a bound socket, which may be dual-stack: in a thread of its own, and in more of them when one is
+/// full. They end after [`Handle::stop`].
 ///
 /// # Errors
 ///
 /// When there is no randomness to be had, or the socket or the thread cannot be set up.
-pub fn start(socket: UdpSocket, secret: Secret) -> io::Result<(Handle, JoinHandle<()>)> {
+pub fn start(socket: UdpSocket, secret: Secret) -> io::Result<(Handle, Threads)> {
+    start_on(vec![socket], secret)
+}
+
+/// Starts with as many threads as there are sockets, all bound to one address by SO_REUSEPORT: as if the relay had been
+/// full already.
+///
+/// # Errors
+///
+/// As [`start`], and when there is no socket or they are not at one address.
+pub fn start_on(sockets: Vec<UdpSocket>, secret: Secret) -> io::Result<(Handle, Threads)> {
+    start_with(sockets, secret, Terms::of_machine())
+}
+
+fn start_with(sockets: Vec<UdpSocket>, secret: Secret, terms: Terms) -> io::Result<(Handle, Threads)> {
     let mut seed = [0; 32];
     getrandom::fill(&mut seed)?;
-    let bound = socket.local_addr()?;
+    let first = sockets.first().ok_or(io::ErrorKind::InvalidInput)?;
+    let address = first.local_addr()?;
     let server = Server::new(secret.clone(), seed, Now::read());
     let handle = Handle(Arc::new(Shared {
         counts: Arc::clone(server.counts()),
@@ -83,13 +104,23 @@ pub fn start(socket: UdpSocket, secret: Secret) -> io::Result<(Handle, JoinHandl
         secret,
         stopped: AtomicBool::new(false),
         streams: Streams::default(),
-        address: bound,
-        waker: socket.try_clone()?,
+        address,
+        socket: first.try_clone()?,
+        crew: Crew::new(terms),
     }));
-    udp::prepare(&socket)?;
-    let relay = handle.clone();
-    let thread = thread::Builder::new().name("relay".to_owned()).spawn(move || udp::run(socket, bound, &relay))?;
-    Ok((handle, thread))
+    for socket in &sockets {
+        if socket.local_addr()? != address {
+            return Err(io::ErrorKind::InvalidInput.into());
+        }
+        udp::prepare(socket, address)?;
+    }
+    for socket in sockets {
+        if let Err(error) = handle.start_thread(socket) {
+            handle.stop();
+            return Err(error);
+        }
+    }
+    Ok((handle.clone(), Threads(handle)))
 }
 
 /// A running relay, for those who match and end calls. Clones are the same relay.
@@ -98,7 +129,7 @@ pub struct Handle(Arc<Shared>);
 
 struct Shared {
     /// Held for one datagram at a time, and only for those that no thread remembers a route for; and for a moment
-    /// by `revoke`, once a call. Nobody waits.
+    /// by `revoke`, once a call. Nobody waits for longer than that.
     server: Mutex<Server>,
     counts: Arc<Counts>,
     secret: Secret,
@@ -106,7 +137,9 @@ struct Shared {
     /// The clients that came by TCP.
     streams: Streams,
     address: SocketAddr,
-    waker: UdpSocket,
+    /// The first thread's, for those who are none.
+    socket: UdpSocket,
+    crew: Crew,
 }
 
 impl Handle {
@@ -126,24 +159,27 @@ impl Handle {
         &self.0.counts
     }
 
-    /// Stops relaying and closes every TCP connection; the thread ends at once, or when it next looks around (a few
-    /// seconds) where even
-    /// loopback does not get through.
+    /// Stops relaying and closes every TCP connection; the threads end at once, or when they next look around (a few
+    /// seconds) where they cannot be woken.
     pub fn stop(&self) {
         self.0.stopped.store(true, Ordering::Release);
         self.0.streams.close();
-        udp::wake(&self.0.waker, self.0.address);
+        self.wake_threads();
     }
 
     fn is_stopped(&self) -> bool {
         self.0.stopped.load(Ordering::Acquire)
     }
 
+    fn stopped(&self) -> &AtomicBool {
+        &self.0.stopped
+    }
+
     fn streams(&self) -> &Streams {
         &self.0.streams
     }
 
-    /// A panic in the relay's thread is a bug, but none of those who end calls: they go on.
+    /// A panic in a thread of the relay's is a bug, but none of those who end calls: they go on.
     fn server(&self) -> MutexGuard<'_, Server> {
         self.0.server.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -97,7 +97,7 @@ struct Visit {
 
 /// Finds out who asks, and whether that is too often. Whether the server is well may always be asked, and costs nothing.
 async fn meet(State(house): State<Arc<House>>, mut request: Request, next: Next) -> Response {
-    let Some(ConnectInfo(arrival)) = request.extensions().get::<ConnectInfo<Arrival>>().copied() else {
+    let Some(ConnectInfo(arrival)) = request.extensions().get::<ConnectInfo<Arrival>>().cloned() else {
         return StatusCode::INTERNAL_SERVER_ERROR.into_response();
     };
     if forwarded::is_forwarded(request.headers())
@@ -132,6 +132,7 @@ const PLACE_WAIT: Duration = Duration::from_secs(30);
 /// Lets a WebSocket in.
 async fn upgrade(
     State(house): State<Arc<House>>,
+    ConnectInfo(arrival): ConnectInfo<Arrival>,
     Extension(visit): Extension<Visit>,
     headers: HeaderMap,
     upgrade: WebSocketUpgrade,
@@ -152,7 +153,10 @@ async fn upgrade(
         .max_write_buffer_size(MAX_WRITE_BUFFER_BYTES)
         .max_message_size(MAX_MESSAGE_BYTES)
         .max_frame_size(MAX_MESSAGE_BYTES)
-        .on_upgrade(move |socket| socket::serve(Guest { socket, home: visit.home, whence, _pass: pass }, house))
+        .on_upgrade(async move |socket| {
+            arrival.stay();
+            socket::serve(Guest { socket, home: visit.home, whence, _pass: pass }, house).await;
+        })
 }
 
 /// The Origin check: another site's page must not be able to use a visitor's browser to talk to us.
@@ -209,7 +213,7 @@ async fn secure(request: Request, next: Next) -> Response {
             header::CONTENT_SECURITY_POLICY,
             "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
              manifest-src 'self'; media-src 'self'; worker-src 'self'; base-uri 'none'; form-action 'none'; \
-             frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'",
+             frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types sotto-worker",
         ),
         (header::REFERRER_POLICY, "no-referrer"),
         (header::X_FRAME_OPTIONS, "DENY"),

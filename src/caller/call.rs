@@ -10,7 +10,8 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use super::conversation::Conversation;
-use super::peer::{Heard, PeerError, Settings};
+use super::peer::{Heard, PeerError, Settings, Spoken};
+use super::sas::{Emoji, SasError};
 use super::signalling::{Signalling, SignallingError};
 use super::{Caller, Error, Matched, Options};
 use crate::protocol::{CallId, EndReason, RELAYED_ADDRESS, Side};
@@ -30,6 +31,9 @@ pub enum Ending {
     /// The transport was up and gave up.
     #[error("the line was lost")]
     LineLost,
+    /// No six emoji, or a fingerprint that has changed: somebody may have come between.
+    #[error(transparent)]
+    Sas(#[from] SasError),
     /// The socket failed, which ends the call here; a page would come back with its token.
     #[error(transparent)]
     Signalling(#[from] SignallingError),
@@ -47,6 +51,9 @@ pub struct Received {
     pub last: Vec<Bytes>,
 }
 
+/// How many lines of the partner's are kept for [`Call::line`]; further ones are lost.
+const MAX_LINES: usize = 64;
+
 /// A call: the handle to the task that owns its socket and its peer connection. Dropping it is what a killed
 /// process does: everything is closed and nothing is said.
 pub struct Call {
@@ -58,7 +65,9 @@ pub struct Call {
     pub offerer: bool,
     options: Options,
     heard: Arc<Heard>,
+    spoken: Arc<Spoken>,
     state: watch::Receiver<State>,
+    lines: mpsc::Receiver<String>,
     commands: mpsc::Sender<Command>,
     task: JoinHandle<Option<Signalling>>,
 }
@@ -68,22 +77,26 @@ pub struct Call {
 pub(super) struct State {
     pub(super) connected: bool,
     pub(super) bye: bool,
+    pub(super) emoji: Option<Emoji>,
     pub(super) restarts: u32,
     pub(super) ending: Option<Ending>,
 }
 
 /// What the handle asks of the task.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) enum Command {
     Restart,
+    Send(Bytes),
     Leave,
 }
 
 impl Call {
     pub(super) fn start(caller: Caller, matched: Matched, relay: SocketAddr) -> Self {
         let heard = Heard::new(caller.options.keep);
+        let spoken = Arc::new(Spoken::default());
         let (state_in, state) = watch::channel(State::default());
         let (commands, commands_out) = mpsc::channel(1);
+        let (lines_in, lines) = mpsc::channel(MAX_LINES);
         let conversation = Conversation {
             call: matched.call,
             offerer: matched.offerer,
@@ -94,11 +107,15 @@ impl Call {
                 username: matched.relay.username,
                 credential: matched.relay.credential,
                 relayed_address: IpAddr::V4(RELAYED_ADDRESS),
+                spoken: spoken.clone(),
                 voice: caller.options.voice.clone(),
             },
             heard: heard.clone(),
             ports: Vec::new(),
+            sas: None,
+            sas_deadline: None,
             state: state_in,
+            lines: lines_in,
             commands: commands_out,
         };
         Self {
@@ -107,7 +124,9 @@ impl Call {
             offerer: matched.offerer,
             options: caller.options,
             heard,
+            spoken,
             state,
+            lines,
             commands,
             task: tokio::spawn(conversation.run()),
         }
@@ -122,12 +141,46 @@ impl Call {
         self.until(|state| state.connected).await
     }
 
+    /// Waits until the six emoji are there: the same ones as on the partner's side, unless somebody has put themselves
+    /// between. (The short authentication string of RFC 6189 §4.3.)
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Ended`] when the call ends before that, at the latest twenty seconds after
+    /// [`connected`](Self::connected).
+    pub async fn emoji(&mut self) -> Result<Emoji, Error> {
+        self.until(|state| state.emoji.is_some()).await?;
+        let emoji = self.state.borrow().emoji;
+        emoji.ok_or(Error::Ended(Ending::LineLost))
+    }
+
+    /// Sends bytes over the data channel: a frame of [`text`](super::text::encode), or anything else, so that a test can
+    /// be the partner who does not keep to the protocol. Lost when the call is over or the channel not open.
+    pub async fn send(&self, bytes: Bytes) {
+        let _ = self.commands.send(Command::Send(bytes)).await;
+    }
+
+    /// Waits for the next line that the partner has typed.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Timeout`] when there is none `within` that time.
+    pub async fn line(&mut self, within: Duration) -> Result<String, Error> {
+        timeout(within, self.lines.recv()).await.ok().flatten().ok_or(Error::Timeout("line"))
+    }
+
     /// Waits until the call is over, and says how it ended. There is no deadline to how long people talk.
     pub async fn ended(&mut self) -> Ending {
         match self.until(|_| false).await {
             Err(Error::Ended(ending)) => ending,
             _ => Ending::LineLost,
         }
+    }
+
+    /// Says one Opus packet of 20 ms, once and at its turn, in place of the next of [`Options::voice`]. No more than a
+    /// fifth of a second waits; what is older is dropped.
+    pub fn say(&self, packet: Bytes) {
+        self.spoken.push(packet);
     }
 
     /// What has been heard so far.

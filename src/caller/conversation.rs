@@ -9,7 +9,9 @@ use tracing::debug;
 
 use super::call::{Command, Ending, State};
 use super::peer::{Event, Heard, Peer, PeerError, Settings};
+use super::sas::{self, Run, SasError, Transcript, Value};
 use super::signalling::{Signalling, SignallingError};
+use super::text;
 use crate::protocol::{CallId, ClientMessage, Port, ServerMessage};
 
 /// How long a call may take from the match until its transport is up: two gatherings, a description each way,
@@ -30,7 +32,14 @@ pub(super) struct Conversation {
     pub(super) heard: Arc<Heard>,
     /// This side's candidates so far.
     pub(super) ports: Vec<Port>,
+    /// The run of the six emoji, with whose certificates it is about (ours, the partner's); from when the data channel
+    /// is open.
+    pub(super) sas: Option<(Run<Transcript>, (Value, Value))>,
+    /// Until when it has to be over; from when the line is up, and `None` once it is over.
+    pub(super) sas_deadline: Option<Instant>,
     pub(super) state: watch::Sender<State>,
+    /// What the partner types.
+    pub(super) lines: mpsc::Sender<String>,
     pub(super) commands: mpsc::Receiver<Command>,
 }
 
@@ -40,7 +49,7 @@ impl Conversation {
         let Err(ending) = self.live().await;
         debug!(call = %self.call, %ending, "a native call is over");
         let mut socket_is_good = !matches!(ending, Ending::Signalling(_));
-        if ending == Ending::Left
+        if matches!(ending, Ending::Left | Ending::Sas(_))
             && let Some(peer) = &self.peer
         {
             peer.bye().await;
@@ -68,11 +77,13 @@ impl Conversation {
                 event = next_event(&mut self.peer) => in_time(self.on_event(event)).await?,
                 command = self.commands.recv() => match command {
                     Some(Command::Restart) => in_time(self.restart()).await?,
+                    Some(Command::Send(bytes)) => in_time(self.send(&bytes)).await?,
                     Some(Command::Leave) => return Err(Ending::Left),
                     // The handle is gone: a crash, as far as anybody can tell.
                     None => return Err(Ending::Signalling(SignallingError::Closed(None))),
                 },
                 () = sleep_until(deadline), if connecting => return Err(Ending::NotConnected),
+                () = until(self.sas_deadline) => return Err(SasError::Late.into()),
             }
         }
     }
@@ -115,6 +126,7 @@ impl Conversation {
                     self.signalling.send(&restart).await?;
                     self.send_candidates().await?;
                 }
+                self.same_fingerprints().await?;
                 self.state.send_modify(|state| state.restarts += 1);
             }
             ServerMessage::Ended { call, why } if call == self.call => {
@@ -152,13 +164,77 @@ impl Conversation {
                     let connected = ClientMessage::Connected { call };
                     self.signalling.send(&connected).await?;
                     self.state.send_modify(|state| state.connected = true);
+                    self.sas_deadline = Some(Instant::now() + sas::DEADLINE);
                 }
             }
+            Event::Open => self.begin_sas().await?,
+            Event::Bytes(bytes) => self.on_bytes(&bytes).await?,
             Event::Disconnected => debug!(%call, "the line is silent"),
             Event::Failed => return Err(Ending::LineLost),
             Event::Bye => self.state.send_modify(|state| state.bye = true),
         }
         Ok(())
+    }
+
+    /// The data channel is open, which it is once.
+    async fn begin_sas(&mut self) -> Result<(), Ending> {
+        let Some(peer) = &self.peer else {
+            return Ok(());
+        };
+        let fingerprints = peer.fingerprints().await?;
+        let (own, partners) = &fingerprints;
+        let mut nonce: Value = Default::default();
+        getrandom::fill(&mut nonce).map_err(|_| PeerError::Step("find a random number"))?;
+        let run = if self.offerer {
+            let (run, commitment) = Run::offer(Transcript::new(own, partners)?, nonce);
+            peer.send(&commitment.bytes()).await?;
+            run
+        } else {
+            Run::answer(Transcript::new(partners, own)?, nonce)
+        };
+        self.sas = Some((run, fingerprints));
+        Ok(())
+    }
+
+    /// Bytes from the partner's data channel.
+    async fn on_bytes(&mut self, bytes: &[u8]) -> Result<(), Ending> {
+        if bytes.first() == Some(&text::KIND) {
+            // A caller that does not read loses what it does not read; what is no line is nothing.
+            if let Some(line) = text::decode(bytes) {
+                let _ = self.lines.try_send(line);
+            }
+            return Ok(());
+        }
+        let (Some(peer), Some((run, _))) = (&self.peer, &mut self.sas) else {
+            return Err(SasError::Order.into());
+        };
+        let step = run.receive(bytes)?;
+        if let Some(frame) = step.send {
+            peer.send(&frame.bytes()).await?;
+        }
+        if let Some(emoji) = step.emoji {
+            self.sas_deadline = None;
+            self.state.send_modify(|state| state.emoji = Some(emoji));
+        }
+        Ok(())
+    }
+
+    /// Ends the call when a certificate is not the one that the emoji are about. On the wire an ICE restart has no
+    /// room for another; this holds the rest of us to that.
+    async fn same_fingerprints(&self) -> Result<(), Ending> {
+        match (&self.peer, &self.sas) {
+            (Some(peer), Some((_, fingerprints))) if peer.fingerprints().await? != *fingerprints => {
+                Err(SasError::Fingerprint.into())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    async fn send(&self, bytes: &[u8]) -> Result<(), Ending> {
+        match &self.peer {
+            Some(peer) => Ok(peer.send(bytes).await?),
+            None => Ok(()),
+        }
     }
 
     async fn restart(&mut self) -> Result<(), Ending> {
@@ -188,6 +264,14 @@ async fn in_time(step: impl Future<Output = Result<(), Ending>>) -> Result<(), E
         Ok(Err(Ending::Peer(PeerError::OutOfTurn))) => Ok(()),
         Ok(done) => done,
         Err(_) => Err(Ending::Peer(PeerError::Step("go on"))),
+    }
+}
+
+/// Sleeps until then; for ever, where there is no such time.
+async fn until(deadline: Option<Instant>) {
+    match deadline {
+        Some(deadline) => sleep_until(deadline).await,
+        None => std::future::pending().await,
     }
 }
 

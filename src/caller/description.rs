@@ -24,8 +24,8 @@ pub enum DescriptionError {
     /// No `ice-pwd`, or one that is not 22 to 64 ice-chars.
     #[error("the session description has no usable ICE password")]
     Pwd,
-    /// No `fingerprint` with SHA-256 and 32 bytes.
-    #[error("the session description has no SHA-256 fingerprint")]
+    /// Not exactly one certificate: no `fingerprint` with SHA-256 and 32 bytes, or others besides.
+    #[error("the session description has not exactly one SHA-256 fingerprint")]
     Fingerprint,
     /// No `setup`, or another value than `actpass`, `active` or `passive`.
     #[error("the session description has no DTLS role")]
@@ -119,14 +119,16 @@ fn attributes<'sdp, 'name>(sdp: &'sdp str, name: &'name str) -> impl Iterator<It
     sdp.lines().filter_map(move |line| line.strip_prefix("a=")?.strip_prefix(name)?.strip_prefix(':').map(str::trim))
 }
 
-/// The first SHA-256 fingerprint (RFC 8122 §5), whose bytes stand in hexadecimal of either case between
-/// colons.
-fn fingerprint(sdp: &str) -> Option<Fingerprint> {
-    let bytes = attributes(sdp, "fingerprint").find_map(|value| {
+/// The one fingerprint (RFC 8122 §5) that every section names, SHA-256 with its bytes in hexadecimal of either case
+/// between colons. None where there is none, or another besides: a second is a second certificate that would do.
+pub(crate) fn fingerprint(sdp: &str) -> Option<Fingerprint> {
+    let mut fingerprints = attributes(sdp, "fingerprint").map(|value| {
         let (hash, bytes) = value.split_once(' ')?;
-        hash.eq_ignore_ascii_case("sha-256").then_some(bytes)
-    })?;
-    Fingerprint::new(bytes.trim().replace(':', "").to_ascii_lowercase())
+        let bytes = hash.eq_ignore_ascii_case("sha-256").then_some(bytes)?;
+        Fingerprint::new(bytes.trim().replace(':', "").to_ascii_lowercase())
+    });
+    let first = fingerprints.next()??;
+    fingerprints.all(|other| other.as_ref() == Some(&first)).then_some(first)
 }
 
 /// The fingerprint as SDP writes it: upper case, with colons between the bytes.

@@ -5,6 +5,7 @@
 
 mod channel;
 mod connection;
+mod runtime;
 mod voice;
 
 use std::net::{IpAddr, SocketAddr};
@@ -17,8 +18,9 @@ use tokio::time::{Instant, timeout_at};
 use webrtc::peer_connection::crypto::{SignatureScheme, default_provider};
 
 use self::connection::{Connection, Happened};
-pub(crate) use self::voice::Heard;
+pub(crate) use self::voice::{Heard, Spoken};
 use super::description::DescriptionError;
+use super::sas::{SasError, Value};
 use crate::protocol::{Description, PayloadType, Port, Pwd, Ufrag};
 
 /// The payload type this side offers; when answering it takes the offer's.
@@ -61,12 +63,14 @@ pub(crate) struct Settings {
     /// The address of all relayed candidates: [`crate::protocol::RELAYED_ADDRESS`], but where a test uses
     /// another relay than ours.
     pub(crate) relayed_address: IpAddr,
-    /// Opus packets of 20 ms each, sent in a loop; none is sent when there are none.
+    /// Opus packets to be sent once, first of all.
+    pub(crate) spoken: Arc<Spoken>,
+    /// Opus packets of 20 ms each, sent in a loop; silence when there are none.
     pub(crate) voice: Arc<[Bytes]>,
 }
 
 /// What happens to a peer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Event {
     /// This side has one more allocation at the relay.
     Candidate(u16),
@@ -78,6 +82,10 @@ pub(crate) enum Event {
     Disconnected,
     /// ICE or DTLS have given up.
     Failed,
+    /// The data channel is open.
+    Open,
+    /// The partner sent bytes over the data channel; the first says what they are.
+    Bytes(Bytes),
     /// The partner said `bye` on the data channel.
     Bye,
 }
@@ -251,6 +259,17 @@ impl Peer {
         self.partner = Some(partner);
         self.try_candidates(0).await?;
         Ok(answer)
+    }
+
+    /// The SHA-256 fingerprints that are in force, this side's and the partner's: out of the descriptions, and the
+    /// partner's held against the certificate that it has shown.
+    pub(crate) async fn fingerprints(&self) -> Result<(Value, Value), SasError> {
+        self.connection.fingerprints().await
+    }
+
+    /// Sends bytes over the data channel.
+    pub(crate) async fn send(&self, bytes: &[u8]) -> Result<(), PeerError> {
+        self.connection.send(bytes).await
     }
 
     /// Says `bye`, so that the partner knows that this side left and was not lost.

@@ -1,5 +1,6 @@
 //! A connection on its way through HTTP, which is closed when nothing is answered on it for long: half a request,
-//! or a connection kept alive for a next one. And which is read no faster than anybody means what they write.
+//! or a connection kept alive for a next one; or when its place is needed. And which is read no faster than anybody means
+//! what they write.
 
 use std::{
     io::{self, ErrorKind, IoSlice},
@@ -10,6 +11,7 @@ use std::{
 
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
+    sync::oneshot,
     time::{Instant, Sleep, sleep},
 };
 
@@ -37,6 +39,7 @@ const PROXY: u32 = 64;
 pub struct HttpStream {
     stream: Stream,
     deadline: Pin<Box<Sleep>>,
+    place: Place,
     pace: Pace,
     /// Until when nothing is read.
     pause: Option<Pin<Box<Sleep>>>,
@@ -44,15 +47,37 @@ pub struct HttpStream {
     _passes: [Pass; 2],
 }
 
+enum Place {
+    /// It will be said whether the connection stays.
+    Open(oneshot::Receiver<()>),
+    /// It stays for good.
+    Kept,
+    /// It has been needed for another.
+    Lost,
+}
+
 impl HttpStream {
+    /// With the other end of its place: the connection stays for good when something is sent there, and is closed when
+    /// that is dropped.
     /// `many` where it is of a proxy that speaks for many.
-    pub(super) fn new(stream: Stream, many: bool, passes: [Pass; 2]) -> Self {
+    pub(super) fn new(stream: Stream, many: bool, passes: [Pass; 2]) -> (Self, oneshot::Sender<()>) {
+        let (place, taken) = oneshot::channel();
         let pace = Pace::new(BYTES_PER_SECOND * if many { PROXY } else { 1 }, Instant::now());
-        Self { stream, deadline: Box::pin(sleep(FIRST_ANSWER_WITHIN)), pace, pause: None, _passes: passes }
+        let deadline = Box::pin(sleep(FIRST_ANSWER_WITHIN));
+        (Self { stream, deadline, place: Place::Open(taken), pace, pause: None, _passes: passes }, place)
     }
 
-    /// Where there is nothing to read, or no room to write, for too long, there is an error.
+    /// Where there is nothing to read, or no room to write, for too long, there is an error; and where its place is
+    /// needed.
     fn in_time<T>(&mut self, cx: &mut Context<'_>, done: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        if let Place::Open(place) = &mut self.place
+            && let Poll::Ready(kept) = Pin::new(place).poll(cx)
+        {
+            self.place = if kept.is_ok() { Place::Kept } else { Place::Lost };
+        }
+        if matches!(self.place, Place::Lost) {
+            return Poll::Ready(Err(ErrorKind::ConnectionAborted.into()));
+        }
         match done {
             Poll::Pending if self.deadline.as_mut().poll(cx).is_ready() => Poll::Ready(Err(ErrorKind::TimedOut.into())),
             done => done,
@@ -145,14 +170,15 @@ mod tests {
     };
 
     use super::*;
-    use crate::guard::{Guard, Place};
+    use crate::guard::{self, Guard};
 
-    async fn connection() -> (HttpStream, TcpStream) {
+    async fn connection() -> (HttpStream, oneshot::Sender<()>, TcpStream) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let (client, accepted) = tokio::join!(TcpStream::connect(listener.local_addr().unwrap()), listener.accept());
         let guard = Arc::new(Guard::new([0; 32], 100, Vec::new(), std::time::Instant::now()));
-        let passes = [Place::Connection, Place::Http].map(|place| guard.enter(place, None).unwrap());
-        (HttpStream::new(Stream::Plain(accepted.unwrap().0), false, passes), client.unwrap())
+        let passes = [guard::Place::Connection, guard::Place::Http].map(|place| guard.enter(place, None).unwrap());
+        let (server, place) = HttpStream::new(Stream::Plain(accepted.unwrap().0), false, passes);
+        (server, place, client.unwrap())
     }
 
     #[test]
@@ -176,7 +202,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_comes_too_fast_is_read_later_and_not_lost() {
-        let (mut server, client) = connection().await;
+        let (mut server, _place, client) = connection().await;
         server.pace = Pace::new(64 * 1024, Instant::now());
         let began = Instant::now();
         let length = 64 * 1024 * 4 + 16 * 1024;
@@ -194,7 +220,7 @@ mod tests {
 
     #[tokio::test]
     async fn half_a_request_is_not_waited_for_for_ever() {
-        let (mut server, mut client) = connection().await;
+        let (mut server, _place, mut client) = connection().await;
         server.deadline.as_mut().reset(Instant::now() + Duration::from_millis(50));
         client.write_all(b"GET / HT").await.unwrap();
         let mut request = Vec::new();
@@ -204,9 +230,28 @@ mod tests {
 
     #[tokio::test]
     async fn an_answer_gives_more_time() {
-        let (mut server, _client) = connection().await;
+        let (mut server, _place, _client) = connection().await;
         server.deadline.as_mut().reset(Instant::now());
         server.write_all(b"HTTP/1.1 200 OK\r\n").await.unwrap();
         assert!(server.deadline.deadline() > Instant::now() + SILENT_FOR / 2);
+    }
+
+    #[tokio::test]
+    async fn who_is_asked_to_go_goes_and_who_may_stay_stays() {
+        let (mut server, place, _client) = connection().await;
+        let waiting = tokio::spawn(async move {
+            let mut read = async || server.read_u8().await.map_err(|error| error.kind());
+            [read().await, read().await]
+        });
+        tokio::task::yield_now().await;
+        drop(place);
+        assert_eq!(waiting.await.unwrap(), [Err(ErrorKind::ConnectionAborted); 2]);
+
+        let (mut server, place, mut client) = connection().await;
+        let waiting = tokio::spawn(async move { server.read_u8().await.map_err(|error| error.kind()) });
+        tokio::task::yield_now().await;
+        place.send(()).unwrap();
+        client.write_all(b"x").await.unwrap();
+        assert_eq!(waiting.await.unwrap(), Ok(b'x'));
     }
 }

@@ -1,7 +1,7 @@
 //! Connections that nobody has vouched for yet. There is room for so many; for one more, the oldest goes.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, btree_map::OccupiedEntry},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -14,8 +14,8 @@ pub(super) struct Strangers {
 
 #[derive(Default)]
 struct Room {
-    /// By order of arrival.
-    tasks: BTreeMap<u64, AbortHandle>,
+    /// By order of arrival; `None` while the task is being started.
+    tasks: BTreeMap<u64, Option<AbortHandle>>,
     next: u64,
 }
 
@@ -32,18 +32,25 @@ impl Strangers {
 
     /// Has a task started for a new connection, with a seat for as long as it is a stranger's.
     pub fn admit(self: &Arc<Self>, start: impl FnOnce(Seat) -> JoinHandle<()>) {
-        let oldest = {
-            // Held until the task is noted, so that its seat is given back after that and not before.
+        let (number, oldest) = {
             let mut room = self.room();
             let number = room.next;
             room.next += 1;
-            let oldest = if room.tasks.len() >= self.most { room.tasks.pop_first() } else { None };
-            let task = start(Seat { strangers: Arc::clone(self), number });
-            room.tasks.insert(number, task.abort_handle());
-            oldest
+            let is_full = room.tasks.len() >= self.most;
+            // Those that are being started are none of the oldest, but for a room of next to none.
+            let oldest = if is_full { room.tasks.first_entry().filter(|it| it.get().is_some()) } else { None };
+            let oldest = oldest.and_then(OccupiedEntry::remove);
+            room.tasks.insert(number, None);
+            (number, oldest)
         };
-        if let Some((_, oldest)) = oldest {
+        if let Some(oldest) = oldest {
             oldest.abort();
+        }
+        // Not under the lock: where the runtime is about to end, the task ends here, and gives its seat back.
+        let task = start(Seat { strangers: Arc::clone(self), number }).abort_handle();
+        // Where there is no place any more, it is no stranger already, or gone.
+        if let Some(place) = self.room().tasks.get_mut(&number) {
+            *place = Some(task);
         }
     }
 
@@ -110,5 +117,36 @@ mod tests {
         strangers.admit(|seat| tokio::spawn(async move { drop(seat) }));
         leave.send(()).unwrap();
         assert_eq!(has_stayed.await, Ok(()));
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn who_is_known_before_he_is_noted_stays() {
+        let strangers = Arc::new(Strangers::new(1));
+        for _ in 0..100 {
+            let (known, is_known) = std::sync::mpsc::channel();
+            let (stayed, has_stayed) = oneshot::channel();
+            strangers.admit(|seat| {
+                let task = tokio::spawn(async move {
+                    drop(seat);
+                    known.send(()).unwrap();
+                    tokio::task::yield_now().await;
+                    stayed.send(()).unwrap();
+                });
+                is_known.recv().unwrap();
+                task
+            });
+            assert_eq!(has_stayed.await, Ok(()));
+        }
+        assert!(strangers.room().tasks.is_empty());
+    }
+
+    #[test]
+    fn whoever_comes_while_the_runtime_ends_holds_nothing_up() {
+        let strangers = Arc::new(Strangers::new(2));
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        let handle = runtime.handle().clone();
+        drop(runtime);
+        strangers.admit(|seat| handle.spawn(async move { drop(seat) }));
+        assert!(strangers.room().tasks.is_empty());
     }
 }

@@ -1,8 +1,14 @@
-//! The certificate and the key, as the operator gives them.
+//! The certificate and the key, as the operator gives them, and as they are renewed.
 
-use std::{path::Path, sync::Arc};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::{Arc, PoisonError, RwLock},
+    time::{Duration, SystemTime},
+};
 
 use anyhow::{Context, bail};
+use tokio::{task::spawn_blocking, time::sleep};
 use tokio_rustls::{
     TlsAcceptor,
     rustls::{
@@ -11,17 +17,111 @@ use tokio_rustls::{
         pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
     },
 };
+use tracing::{info, warn};
 
 /// For clients that offer protocols at all: one of these is agreed to, and then the first byte counts all the same
 /// (RFC 7443 for the second).
 const PROTOCOLS: [&[u8]; 2] = [b"http/1.1", b"stun.turn"];
 
-/// Reads a chain of certificates and the key of the first one, both PEM.
-///
-/// # Errors
-///
-/// When one of the files cannot be read or has none in it, or the two do not belong together.
-pub fn acceptor(certificates: &Path, key: &Path) -> anyhow::Result<TlsAcceptor> {
+/// How often it is seen whether the files have changed. Certificates are renewed weeks before they have to be.
+const LOOK_EVERY: Duration = Duration::from_secs(5);
+
+/// What the server shows for itself. A new connection gets what the files held when they were last good; those that
+/// there are keep what they began with.
+pub struct Identity {
+    certificates: PathBuf,
+    key: PathBuf,
+    /// The files, before they were read for the first time.
+    read: Stamps,
+    acceptor: RwLock<TlsAcceptor>,
+}
+
+impl Identity {
+    /// Reads a chain of certificates and the key of the first one, both PEM.
+    ///
+    /// # Errors
+    ///
+    /// When one of the files cannot be read or has none in it, or the two do not belong together.
+    pub fn read(certificates: &Path, key: &Path) -> anyhow::Result<Self> {
+        let read = stamps([certificates, key]);
+        let acceptor = RwLock::new(acceptor(certificates, key)?);
+        Ok(Self { certificates: certificates.to_owned(), key: key.to_owned(), read, acceptor })
+    }
+
+    /// For a new connection.
+    pub fn acceptor(&self) -> TlsAcceptor {
+        self.acceptor.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Follows the files for ever: reads them whenever they have changed. When they are not good, nothing changes but
+    /// the log.
+    pub async fn follow(self: Arc<Self>) {
+        let mut changes = Changes::since(self.read);
+        loop {
+            sleep(LOOK_EVERY).await;
+            let identity = Arc::clone(&self);
+            let looked = spawn_blocking(move || {
+                if changes.have_settled(stamps([&identity.certificates, &identity.key])) {
+                    identity.renew();
+                }
+                changes
+            });
+            match looked.await {
+                Ok(looked) => changes = looked,
+                // The server stops.
+                Err(_) => return,
+            }
+        }
+    }
+
+    fn renew(&self) {
+        match acceptor(&self.certificates, &self.key) {
+            Ok(acceptor) => {
+                *self.acceptor.write().unwrap_or_else(PoisonError::into_inner) = acceptor;
+                info!("the certificate has been renewed");
+            }
+            Err(error) => warn!("the certificate stays what it was: {error:#}"),
+        }
+    }
+}
+
+/// When each file was written, and its length; `None` where there is none. Links are followed: some renew by them.
+type Stamps = [Option<(SystemTime, u64)>; 2];
+
+fn stamps(files: [&Path; 2]) -> Stamps {
+    files.map(|file| {
+        let metadata = fs::metadata(file).ok()?;
+        Some((metadata.modified().ok()?, metadata.len()))
+    })
+}
+
+/// What has become of the files.
+#[derive(Clone, Copy)]
+struct Changes {
+    /// When they were last read.
+    read: Stamps,
+    /// When they were last looked at.
+    seen: Stamps,
+}
+
+impl Changes {
+    fn since(read: Stamps) -> Self {
+        Self { read, seen: read }
+    }
+
+    /// Whether the files are others than those that were read, and have been so for two looks: somebody may be about
+    /// to write the second.
+    fn have_settled(&mut self, stamps: Stamps) -> bool {
+        let settled = stamps == self.seen && stamps != self.read;
+        self.seen = stamps;
+        if settled {
+            self.read = stamps;
+        }
+        settled
+    }
+}
+
+fn acceptor(certificates: &Path, key: &Path) -> anyhow::Result<TlsAcceptor> {
     let chain: Vec<CertificateDer<'static>> =
         CertificateDer::pem_file_iter(certificates)
             .and_then(Iterator::collect)
@@ -38,4 +138,34 @@ pub fn acceptor(certificates: &Path, key: &Path) -> anyhow::Result<TlsAcceptor> 
         .with_context(|| format!("the key in {} is not of {}", key.display(), certificates.display()))?;
     config.alpn_protocols = PROTOCOLS.iter().map(|name| name.to_vec()).collect();
     Ok(TlsAcceptor::from(Arc::new(config)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn changed_files_are_read_once_when_both_have_been_written() {
+        let stamp = |seconds| Some((SystemTime::UNIX_EPOCH + Duration::from_secs(seconds), 1_000));
+        let mut changes = Changes::since([stamp(1), stamp(1)]);
+        for (stamps, read) in [
+            ([stamp(1), stamp(1)], false),
+            ([stamp(2), stamp(1)], false),
+            ([stamp(2), stamp(2)], false),
+            ([stamp(2), stamp(2)], true),
+            ([stamp(2), stamp(2)], false),
+            // Gone for a moment, and for longer.
+            ([None, stamp(2)], false),
+            ([stamp(2), stamp(2)], false),
+            ([stamp(2), stamp(2)], false),
+            ([None, stamp(2)], false),
+            ([None, stamp(2)], true),
+            ([None, stamp(2)], false),
+            // The old ones are back: another change.
+            ([stamp(1), stamp(1)], false),
+            ([stamp(1), stamp(1)], true),
+        ] {
+            assert_eq!(changes.have_settled(stamps), read, "{stamps:?}");
+        }
+    }
 }

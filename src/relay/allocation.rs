@@ -7,7 +7,7 @@ use std::{
 
 use stun_types::{attribute::ErrorCode, message::TransactionId};
 
-use super::{credentials::User, five_tuple::FiveTuple, route::Standing};
+use super::{credentials::User, five_tuple::FiveTuple, route::Standing, table::MAX_PER_SIDE};
 
 /// Lifetime of an allocation after Allocate and after every Refresh: the default of RFC 8656 §3.2, which
 /// browsers count on. It is the longest as well, so that nothing outlives a vanished client for long
@@ -20,9 +20,14 @@ const PERMISSION_LIFETIME: Duration = Duration::from_secs(300);
 /// RFC 8656 §12 leaves no choice.
 const CHANNEL_LIFETIME: Duration = Duration::from_secs(600);
 
-/// Channels of one allocation at a time. Each is for one allocation of the partner, who may have
-/// [`MAX_PER_SIDE`](super::table::MAX_PER_SIDE) of them, those that an ICE restart has replaced among them.
-pub(super) const MAX_CHANNELS: usize = 32;
+/// Channels of one allocation at a time: one for each allocation that the partner can have. A channel outlives the
+/// allocation that it leads to, for ten minutes; so when there is no room, those that lead nowhere go (RFC 8656 §12
+/// would have them stay, but nothing could be sent on them). What leads to an allocation that there is therefore
+/// always finds room, however often the partner has come by another network.
+///
+/// There is no such number of permissions: all peers have one address, so that there is one to be had. Whoever is
+/// refused a channel has it all the same, and talks by Send indications.
+pub(super) const MAX_CHANNELS: usize = MAX_PER_SIDE;
 
 /// The numbers that may be bound (RFC 8656 §12).
 const CHANNEL_NUMBERS: std::ops::RangeInclusive<u16> = 0x4000..=0x4FFF;
@@ -98,8 +103,9 @@ impl Allocation {
         self.permitted.filter(|until| now < *until)
     }
 
-    /// Binds a channel, or refreshes its binding, and with it the permission (RFC 8656 §12.2).
-    pub fn bind(&mut self, now: Instant, number: u16, port: u16) -> Result<(), u16> {
+    /// Binds a channel, or refreshes its binding, and with it the permission (RFC 8656 §12.2). `peers` are the ports
+    /// that the partner has.
+    pub fn bind(&mut self, now: Instant, number: u16, port: u16, peers: &[u16]) -> Result<(), u16> {
         if !CHANNEL_NUMBERS.contains(&number) {
             return Err(ErrorCode::BAD_REQUEST);
         }
@@ -111,10 +117,14 @@ impl Allocation {
                 return Err(ErrorCode::BAD_REQUEST);
             }
             channel.expires = expires;
-        } else if self.channels.len() < MAX_CHANNELS {
-            self.channels.push(Channel { number, port, expires });
         } else {
-            return Err(ErrorCode::INSUFFICIENT_CAPACITY);
+            if self.channels.len() >= MAX_CHANNELS {
+                self.channels.retain(|channel| peers.contains(&channel.port));
+            }
+            if self.channels.len() >= MAX_CHANNELS {
+                return Err(ErrorCode::INSUFFICIENT_CAPACITY);
+            }
+            self.channels.push(Channel { number, port, expires });
         }
         self.permit(now);
         self.standing.change();

@@ -58,6 +58,11 @@ impl Decoder {
         &mut self.buffer[self.end..]
     }
 
+    /// Whether nothing lies here unfinished.
+    pub(super) fn is_empty(&self) -> bool {
+        self.start == self.end
+    }
+
     /// Says how much of [`Self::room`] was filled.
     pub fn filled(&mut self, length: usize) {
         self.end = (self.end + length).min(self.buffer.len());

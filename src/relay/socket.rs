@@ -14,10 +14,10 @@ mod single;
 use std::net::{IpAddr, SocketAddr};
 
 #[cfg(target_os = "linux")]
-pub(super) use many::{Socket, prepare};
+pub(super) use many::{Socket, another, prepare, wake};
 pub(super) use one::send_one;
 #[cfg(not(target_os = "linux"))]
-pub(super) use single::{Socket, prepare};
+pub(super) use single::{Socket, another, prepare, wake};
 
 /// Whether to receive what there is, or to wait until there is something.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -78,9 +78,13 @@ impl Table {
 
     /// How many allocations one side of a call has.
     pub fn count(&self, now: Instant, call: CallId, side: Side) -> usize {
-        let of_side = self.relayed(call).filter(|it| it.side == side);
-        let kept = of_side.filter_map(|it| self.slots.get(it.slot)?.as_ref());
-        kept.filter(|allocation| allocation.is_alive(now)).count()
+        self.ports(now, call, side).count()
+    }
+
+    /// The virtual ports of one side of a call.
+    pub fn ports(&self, now: Instant, call: CallId, side: Side) -> impl Iterator<Item = u16> {
+        let of_side = self.relayed(call).filter(move |it| it.side == side);
+        of_side.filter_map(move |it| self.alive(now, it.slot)).map(|allocation| allocation.port)
     }
 
     /// Whether a virtual port is taken, by either side.

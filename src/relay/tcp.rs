@@ -1,15 +1,20 @@
 //! One TURN client that came by TCP, with or without TLS (RFC 8656 §2.1): its messages go through the same
 //! [`Server`](super::Server) as datagrams do, and its connection's end is its allocation's end.
 //!
-//! A task of its own reads and writes, so that whoever is slow is slow for himself.
+//! A task of its own reads and writes, so that whoever is slow is slow for himself. A connection on which nothing comes
+//! has no buffers: browsers keep one by TCP and one by TLS all through a call that goes by UDP.
 
 use std::{
+    cell::Cell,
+    future::poll_fn,
+    pin::Pin,
     sync::Arc,
+    task::Poll,
     time::{Duration, Instant},
 };
 
 use tokio::{
-    io::{self, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
+    io::{self, AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf},
     time::{self, MissedTickBehavior},
 };
 
@@ -50,7 +55,7 @@ impl Handle {
     /// lost, as on any network.
     fn pass(&self, to: &FiveTuple, bytes: &[u8]) {
         if to.transport() == Transport::Udp {
-            let _ = socket::send_one(&self.0.waker, self.0.address, bytes, to);
+            let _ = socket::send_one(&self.0.socket, self.0.address, bytes, to);
         } else {
             self.streams().push(to, bytes);
         }
@@ -74,8 +79,7 @@ impl Line {
 
     /// Reads and handles until the client closes, cannot be understood or has no allocation in time.
     async fn read<T>(&self, mut stream: impl AsyncRead + Unpin, stranger: T) {
-        let mut decoder = Decoder::new();
-        let mut packet = Packet::new();
+        let mut unfinished = None;
         let mut lane = Lane::new(Arc::clone(self.relay.counts()));
         let mut pace = Pace::new(Instant::now());
         let mut stranger = Some(stranger);
@@ -83,20 +87,21 @@ impl Line {
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
-                read = stream.read(decoder.room()) => match read {
-                    Ok(0) | Err(_) => return,
-                    Ok(length) => {
-                        decoder.filled(length);
+                read = Buffers::read(&mut unfinished, &mut stream) => match read {
+                    Ok((_, 0)) | Err(_) => return,
+                    Ok((mut buffers, length)) => {
+                        let Buffers { decoder, packet } = &mut buffers;
                         loop {
                             match decoder.message() {
                                 Ok(Some(message)) => packet.replace(message),
                                 Ok(None) => break,
                                 Err(_) => return,
                             }
-                            if self.handle(&mut lane, &mut packet) && stranger.is_some() && self.has_allocation() {
+                            if self.handle(&mut lane, packet) && stranger.is_some() && self.has_allocation() {
                                 stranger = None;
                             }
                         }
+                        unfinished = buffers.put_away();
                         if let Some(wait) = pace.take(Instant::now(), length) {
                             time::sleep(wait).await;
                         }
@@ -151,6 +156,52 @@ impl Drop for Line {
     }
 }
 
+/// What a connection reads with. A thread has one for all of its connections, but for those whose last message has come
+/// in part.
+#[derive(Default)]
+struct Buffers {
+    decoder: Decoder,
+    packet: Packet,
+}
+
+thread_local! {
+    static SPARE: Cell<Option<Buffers>> = const { Cell::new(None) };
+}
+
+impl Buffers {
+    /// Waits for bytes, behind those that were left unfinished, and says how many have come; none at the end. What is
+    /// unfinished stays where it is until then, so that this may be given up at any time.
+    async fn read(unfinished: &mut Option<Self>, stream: &mut (impl AsyncRead + Unpin)) -> io::Result<(Self, usize)> {
+        poll_fn(|cx| {
+            let mut buffers = unfinished.take().or_else(|| SPARE.take()).unwrap_or_default();
+            let mut room = ReadBuf::new(buffers.decoder.room());
+            let read = Pin::new(&mut *stream).poll_read(cx, &mut room);
+            let length = room.filled().len();
+            match read {
+                Poll::Ready(Ok(())) => {
+                    buffers.decoder.filled(length);
+                    Poll::Ready(Ok((buffers, length)))
+                }
+                Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+                Poll::Pending => {
+                    *unfinished = buffers.put_away();
+                    Poll::Pending
+                }
+            }
+        })
+        .await
+    }
+
+    /// Gives them back, where there is nothing in them that is still needed.
+    fn put_away(self) -> Option<Self> {
+        if !self.decoder.is_empty() {
+            return Some(self);
+        }
+        SPARE.set(Some(self));
+        None
+    }
+}
+
 /// A token bucket in one value: the moment from which on nothing has been sent that was not paid for.
 struct Pace(Instant);
 
@@ -188,5 +239,27 @@ mod tests {
         }
         let most = 101 * u64::from(BYTES_PER_SECOND) + 2 * 4_096;
         assert!(read <= most, "{read} bytes, {most} at most");
+    }
+
+    #[tokio::test]
+    async fn buffers_are_kept_for_what_has_come_in_part_and_for_nothing_else() {
+        let (mut near, mut far) = io::duplex(64);
+        let mut unfinished = None;
+        for (part, left) in [(&b"\x40\0\0\x04ab"[..], true), (b"cd", false)] {
+            let (read, written) = tokio::join!(Buffers::read(&mut unfinished, &mut near), far.write_all(part));
+            written.unwrap();
+            let (mut buffers, length) = read.unwrap();
+            assert_eq!(length, part.len());
+            let message = buffers.decoder.message().unwrap().map(<[u8]>::to_vec);
+            assert_eq!(message.as_deref(), (!left).then_some(&b"\x40\0\0\x04abcd"[..]));
+            unfinished = buffers.put_away();
+            assert_eq!(unfinished.is_some(), left);
+            // Nothing more comes for now; what there is stays.
+            let waited = time::timeout(Duration::from_millis(1), Buffers::read(&mut unfinished, &mut near)).await;
+            assert!(waited.is_err());
+            assert_eq!(unfinished.is_some(), left);
+        }
+        drop(far);
+        assert_eq!(Buffers::read(&mut unfinished, &mut near).await.unwrap().1, 0);
     }
 }

@@ -244,12 +244,15 @@ impl Client {
     }
 
     pub fn bind(&self, scene: &mut Scene, number: u16, peer: SocketAddr) -> Outcome {
+        scene.send(&self.from, &self.bind_request(number, peer))
+    }
+
+    pub fn bind_request(&self, number: u16, peer: SocketAddr) -> Vec<u8> {
         let mut request = build(CHANNEL_BIND, &[]);
         let peer = XorPeerAddress::new(peer, request.transaction_id());
         request.add_attribute(&ChannelNumber::new(number)).unwrap();
         request.add_attribute(&peer).unwrap();
-        let request = self.sign(request);
-        scene.send(&self.from, &request)
+        self.sign(request)
     }
 
     pub fn say(&self, scene: &mut Scene, peer: SocketAddr, payload: &[u8]) -> Outcome {

@@ -1,8 +1,8 @@
-//! The UDP pump: one thread that receives, has each datagram handled, and sends.
+//! The UDP pump: what each of the relay's threads does, which is to receive, have each datagram handled, and send.
 
 use std::{
     io::{self, ErrorKind},
-    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket},
+    net::{SocketAddr, UdpSocket},
     sync::Arc,
     thread,
     time::{Duration, Instant},
@@ -13,6 +13,7 @@ use socket2::SockRef;
 use super::{
     Action, Handle, batch,
     lane::Lane,
+    load::{self, Load},
     pace::{Next, Pace},
     socket::{self, Socket, Wait},
 };
@@ -26,13 +27,15 @@ const SWEEP_INTERVAL: Duration = Duration::from_secs(5);
 /// that long (a packet takes some 1,300 bytes of it, headers and bookkeeping included).
 const RECEIVE_BUFFER: usize = 16 * 1024 * 1024;
 
-/// After so many errors in a row, receiving pauses between tries: what is broken for good must not take a
-/// whole core.
+/// After so many errors in a row, receiving pauses between tries: what is broken must not take a whole core.
 const ERRORS_IN_A_ROW: u32 = 16;
 const ERROR_PAUSE: Duration = Duration::from_millis(50);
 
-/// Sets a socket up for [`run`].
-pub(super) fn prepare(socket: &UdpSocket) -> io::Result<()> {
+/// After so many, some five seconds of them, it is broken for good.
+const TOO_MANY_ERRORS: u32 = ERRORS_IN_A_ROW + 100;
+
+/// Sets a socket up for [`run`]. `bound` is where it is, or will be.
+pub(super) fn prepare(socket: &UdpSocket, bound: SocketAddr) -> io::Result<()> {
     socket.set_nonblocking(false)?;
     socket.set_read_timeout(Some(SWEEP_INTERVAL))?;
     let options = SockRef::from(socket);
@@ -40,15 +43,20 @@ pub(super) fn prepare(socket: &UdpSocket) -> io::Result<()> {
     let _ = options.set_recv_buffer_size(RECEIVE_BUFFER);
     let bytes = options.recv_buffer_size()?;
     tracing::info!(bytes, "relay receive buffer");
-    if let Err(error) = socket::prepare(socket) {
+    if let Err(error) = socket::prepare(socket, bound) {
         let kind = error.kind();
         tracing::warn!(?kind, "the relay answers from the address that the system chooses");
     }
     Ok(())
 }
 
-/// Pumps datagrams until the relay is stopped. No error of a single datagram ends it.
-pub(super) fn run(socket: UdpSocket, bound: SocketAddr, relay: &Handle) {
+/// Pumps datagrams until the relay is stopped. No error of a single datagram ends it. `is_first` among the relay's
+/// threads.
+///
+/// # Errors
+///
+/// When nothing can be received any more.
+pub(super) fn run(socket: UdpSocket, bound: SocketAddr, relay: &Handle, is_first: bool) -> io::Result<()> {
     let mut socket = Socket::new(socket, bound);
     let mut room = batch::room();
     let mut lane = Lane::new(Arc::clone(relay.counts()));
@@ -56,6 +64,8 @@ pub(super) fn run(socket: UdpSocket, bound: SocketAddr, relay: &Handle) {
     let mut pace = Pace::new(start);
     let mut next = Next::Block;
     let mut next_sweep = start + SWEEP_INTERVAL;
+    let mut load = Load::new(start, relay.cpu());
+    let mut next_look = start + load::LOOK_EVERY;
     let mut errors = 0;
     while !relay.is_stopped() {
         let wait = match next {
@@ -65,7 +75,7 @@ pub(super) fn run(socket: UdpSocket, bound: SocketAddr, relay: &Handle) {
                 Wait::No
             }
         };
-        let count = match socket.receive(&mut room, wait) {
+        let count = match socket.receive(&mut room, wait, relay.stopped()) {
             Ok(count) => {
                 errors = 0;
                 count
@@ -75,6 +85,9 @@ pub(super) fn run(socket: UdpSocket, bound: SocketAddr, relay: &Handle) {
                 errors += 1;
                 if errors == ERRORS_IN_A_ROW {
                     tracing::warn!(kind = ?error.kind(), "the relay cannot receive");
+                }
+                if errors >= TOO_MANY_ERRORS {
+                    return Err(error);
                 }
                 if errors >= ERRORS_IN_A_ROW {
                     thread::sleep(ERROR_PAUSE);
@@ -102,22 +115,20 @@ pub(super) fn run(socket: UdpSocket, bound: SocketAddr, relay: &Handle) {
         let done = Instant::now();
         next = pace.next(done, count);
         if done >= next_sweep {
-            relay.server().sweep(now);
+            if is_first {
+                relay.server().sweep(now);
+            }
             lane.sweep(now.instant);
             next_sweep = done + SWEEP_INTERVAL;
         }
+        if done >= next_look {
+            if load.is_full(done, relay.cpu(), relay.threads()) {
+                relay.add_thread();
+            }
+            next_look = done + load::LOOK_EVERY;
+        }
     }
-}
-
-/// Makes a waiting [`run`] look around, by an empty datagram to itself.
-pub(super) fn wake(socket: &UdpSocket, address: SocketAddr) {
-    let loopback = match address.ip() {
-        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
-        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
-        ip => ip,
-    };
-    // Where it does not arrive, the read timeout does the same, later.
-    let _ = socket.send_to(&[], SocketAddr::new(loopback, address.port()));
+    Ok(())
 }
 
 fn is_timeout(error: &io::Error) -> bool {

@@ -182,7 +182,7 @@ mod tests {
             );
             map
         });
-        let asker = asker(&Arrival { address, encrypted: false }, &map, &guard());
+        let asker = asker(&Arrival::new(address, false), &map, &guard());
         (asker.address.to_string(), asker.encrypted)
     }
 

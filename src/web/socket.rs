@@ -119,7 +119,8 @@ impl Line {
                         username: credentials.username,
                         credential: credentials.credential,
                     };
-                    frames.push(ServerMessage::Matched { call, side, offerer, relay });
+                    let text_line = house.config.text_line;
+                    frames.push(ServerMessage::Matched { call, side, offerer, relay, text_line });
                 }
                 Effect::Join(Wait { ticket, languages, role, avoid_recent, joined }) => {
                     let ticket = Ticket {

@@ -6,9 +6,18 @@
 
 import { BYE_MS, Channel } from './channel.js';
 import { candidate, compose, extract, iceServer, relayedPort } from './description.js';
+import { KIND, TextLine } from './text.js';
+import { Verification } from './verification.js';
 
 /** @typedef {import('./types.js').Description} Description */
 /** @typedef {import('./types.js').PartnerFrame} PartnerFrame */
+
+/** @type {ConstructorParameters<typeof TextLine>[0]} */
+const CLOCK = {
+  now: () => performance.now(),
+  setTimer: (run, ms) => window.setTimeout(run, ms),
+  clearTimer: (timer) => window.clearTimeout(timer),
+};
 
 /** More candidates than a browser makes. */
 const MAX_EARLY = 32;
@@ -18,7 +27,11 @@ export class Call {
   #offerer;
   #pc;
   #channel;
+  #verification;
+  /** @type {TextLine | null} where the two may type */
+  #text;
   #track;
+  #shaper;
   /** @type {Promise<void>} */
   #queue = Promise.resolve();
   /** @type {RTCRtpSender | null} */
@@ -35,22 +48,44 @@ export class Call {
 
   /**
    * @param {import('./types.js').Matched} match
-   * @param {MediaStreamTrack | null} track the microphone's
+   * @param {MediaStreamTrack | null} track what is sent; this call's own from now on, and stopped at its end
+   * @param {import('./shaper.js').Shaper} shaper
    * @param {Location} page where the page was loaded from, and the relay is
    * @param {import('./types.js').CallHandlers} handlers
+   * @param {typeof RTCPeerConnection} [Connection] that of the window to call from
    */
-  constructor({ offerer, relay }, track, page, handlers) {
+  constructor({ offerer, relay, text_line: typing }, track, shaper, page, handlers, Connection = RTCPeerConnection) {
     this.#handlers = handlers;
     this.#offerer = offerer;
     this.#track = track;
-    const pc = new RTCPeerConnection({
+    this.#shaper = shaper;
+    const pc = new Connection({
       iceServers: [iceServer(relay, page)],
       iceTransportPolicy: 'relay',
       bundlePolicy: 'max-bundle',
     });
     this.#pc = pc;
     if (offerer) this.#offerAudio();
-    this.#channel = new Channel(pc, { onOpen() {}, onBytes() {}, onBye: handlers.onBye });
+    this.#verification = new Verification(pc, offerer, {
+      onSend: (bytes) => this.#channel.send(bytes),
+      onEmoji: handlers.onEmoji,
+      onFailed: (failure) => {
+        console.warn('six emoji:', failure);
+        handlers.onUnverified();
+      },
+    });
+    this.#text = typing ? new TextLine(CLOCK, {
+      onFrame: (frame) => this.#channel.send(frame),
+      onLine: handlers.onLine,
+    }) : null;
+    this.#channel = new Channel(pc, {
+      onOpen: () => {
+        this.#verification.begin();
+        this.#text?.open();
+      },
+      onBytes: (bytes) => this.#receiveBytes(bytes),
+      onBye: handlers.onBye,
+    });
     pc.onicecandidate = ({ candidate: gathered }) => {
       const port = gathered && relayedPort(gathered);
       if (!port) return;
@@ -60,7 +95,10 @@ export class Call {
     // The template names no stream, so the track comes without one.
     pc.ontrack = ({ track: voice }) => handlers.onStream(new MediaStream([voice]));
     pc.onconnectionstatechange = () => {
-      if (pc.connectionState === 'connected') handlers.onConnected();
+      if (pc.connectionState === 'connected') {
+        handlers.onConnected();
+        this.#verification.lineUp();
+      }
       if (pc.connectionState === 'disconnected') handlers.onWeak();
       if (pc.connectionState === 'failed') handlers.onFailed();
     };
@@ -93,10 +131,16 @@ export class Call {
     });
   }
 
-  /** @param {MediaStreamTrack} track */
+  /** Another one is sent, and the one before is stopped. @param {MediaStreamTrack} track */
   replaceTrack(track) {
+    const before = this.#track;
     this.#track = track;
-    this.#do(() => this.#sender?.replaceTrack(track));
+    void this.#do(() => this.#sender?.replaceTrack(track)).then(() => before?.stop());
+  }
+
+  /** Types to the partner, where that is possible. @param {string} text */
+  type(text) {
+    this.#text?.type(text);
   }
 
   /**
@@ -108,15 +152,31 @@ export class Call {
     this.#closed = true;
     this.#pc.onicecandidate = this.#pc.ontrack = this.#pc.onconnectionstatechange = null;
     this.#channel.close();
+    this.#verification.close();
+    this.#text?.close();
+    this.#track?.stop();
     if (bye && this.#channel.bye()) setTimeout(() => this.#pc.close(), BYE_MS);
     else this.#pc.close();
   }
 
+  /** From the partner's page. The first byte says whose they are. @param {Uint8Array<ArrayBuffer>} bytes */
+  #receiveBytes(bytes) {
+    if (bytes[0] === KIND) this.#text?.receive(bytes);
+    // What nobody else knows is the emoji's to judge: while they are being found, it ends the call.
+    else this.#verification.receive(bytes);
+  }
+
   #offerAudio() {
     const transceiver = this.#pc.addTransceiver(this.#track ?? 'audio', { direction: 'sendrecv' });
-    this.#sender = transceiver.sender;
+    this.#send(transceiver.sender);
     const opus = RTCRtpReceiver.getCapabilities('audio')?.codecs.filter(({ mimeType }) => /^audio\/opus$/i.test(mimeType));
     if (opus?.length) transceiver.setCodecPreferences(opus);
+  }
+
+  /** Nothing has been sent yet by this one. @param {RTCRtpSender} sender */
+  #send(sender) {
+    this.#sender = sender;
+    this.#shaper.shape(sender);
   }
 
   /** Makes the local description and tells the partner's page what it cannot know of it. */
@@ -136,8 +196,8 @@ export class Call {
     const [transceiver] = this.#pc.getTransceivers();
     if (transceiver) {
       transceiver.direction = 'sendrecv';
-      this.#sender = transceiver.sender;
-      if (this.#track) await this.#sender.replaceTrack(this.#track);
+      this.#send(transceiver.sender);
+      if (this.#track) await transceiver.sender.replaceTrack(this.#track);
     }
     await this.#describe();
   }
@@ -156,9 +216,11 @@ export class Call {
     this.#candidates = 0;
     if (!this.#offerer) this.#unsent = [];
     await this.#applyPartner(this.#partner);
-    if (this.#offerer) return;
-    await this.#pc.setLocalDescription();
-    this.#tellRenewed();
+    if (!this.#offerer) {
+      await this.#pc.setLocalDescription();
+      this.#tellRenewed();
+    }
+    await this.#verification.check();
   }
 
   #tellRenewed() {
@@ -208,5 +270,6 @@ export class Call {
       console.warn('call:', error);
       this.#handlers.onFailed();
     });
+    return this.#queue;
   }
 }

@@ -32,10 +32,6 @@ export function extract(sdp) {
     return values.find((found) => found.length > 0) ?? [];
   };
 
-  const fingerprints = attribute('fingerprint').map((value) => /^sha-256 ((?:[0-9A-Fa-f]{2}:){31}[0-9A-Fa-f]{2})$/i.exec(value)?.[1]);
-  const [fingerprint] = fingerprints;
-  if (fingerprints.length !== 1 || !fingerprint) throw new TypeError('not exactly one SHA-256 fingerprint');
-
   const opus = attribute('rtpmap').map((value) => /^([0-9]+) opus\/48000\/2$/i.exec(value)?.[1]).find(Boolean);
   if (!opus) throw new TypeError('no Opus');
 
@@ -47,10 +43,24 @@ export function extract(sdp) {
   return {
     ufrag,
     pwd,
-    fingerprint: fingerprint.replaceAll(':', '').toLowerCase(),
+    fingerprint: fingerprintOf(sdp),
     setup,
     payload_type: Number(opus),
   };
+}
+
+/**
+ * The one SHA-256 fingerprint (RFC 8122 §5) that every section of a description names, in hexadecimal. Throws where
+ * there is none, or another besides: a second is a second certificate that would do.
+ * @param {string} sdp
+ */
+export function fingerprintOf(sdp) {
+  const all = new Set([...sdp.matchAll(/^a=fingerprint:(.*?)\r?$/gm)].map(([, value = '']) => value.toLowerCase()));
+  const [fingerprint = ''] = all;
+  if (all.size !== 1 || !/^sha-256 ([0-9a-f]{2}:){31}[0-9a-f]{2}$/.test(fingerprint)) {
+    throw new TypeError('not exactly one SHA-256 fingerprint');
+  }
+  return fingerprint.slice('sha-256 '.length).replaceAll(':', '');
 }
 
 /**

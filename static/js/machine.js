@@ -51,6 +51,9 @@ export const MS = {
   fetch: 5_000,
 };
 
+/** As many lines as somebody would scroll back through. */
+const MAX_LINES = 100;
+
 /** More than a partner can have sent while this side was away from the tab. */
 const MAX_HELD = 64;
 
@@ -73,6 +76,10 @@ export const INITIAL = {
   described: false,
   answered: false,
   muted: false,
+  typing: false,
+  unread: false,
+  lines: [],
+  padded: true,
   ending: null,
 };
 
@@ -114,7 +121,7 @@ const fetch = (state) => (state.ready ? [] : [{ do: 'fetch' }]);
 
 /** Nothing of a call is left. */
 /** @satisfies {Partial<State>} */
-const NO_CALL = { match: null, held: [], described: false, answered: false, muted: false };
+const NO_CALL = { match: null, held: [], described: false, answered: false, muted: false, typing: false, unread: false, lines: [] };
 
 /**
  * Asks the browser for the microphone, with the socket opening at the same time.
@@ -315,12 +322,30 @@ const TO_PARTNER = {
     stay(state, {}, ...(state.match ? [send({ type: 'restart', call: state.match.call, ufrag, pwd })] : [])),
 };
 
+/**
+ * What is typed. It can come before the line is known to be up on this side as well.
+ * @satisfies {Row}
+ */
+const TYPING = {
+  typing: (state, { open }) => stay(state, { typing: open, unread: state.unread && !open }),
+  type: (state, { text }) => stay(state, {}, ...(state.match?.text_line ? [/** @type {Effect} */ ({ do: 'type', text })] : [])),
+  line: (state, { line }) => {
+    const unread = state.unread || line.who === 'them' && !state.typing;
+    // Said once, until it is looked at: whoever listens is in a conversation.
+    return stay(state, { lines: [...state.lines, line].slice(-MAX_LINES), unread },
+      ...(unread && !state.unread ? [/** @type {Effect} */ ({ do: 'say', word: 'type.unread' })] : []));
+  },
+};
+
 /** @satisfies {Row} */
 const CALLING = {
   ...TO_PARTNER,
+  ...TYPING,
   mute: toggleMute,
   end: (state) => end(state, 'self', { leave: true, bye: true }),
   bye: (state) => end(state, 'left', { leave: true, bye: false }),
+  // The six emoji did not come about as they have to.
+  unverified: (state) => end(state, 'unverified', { leave: true, bye: true }),
   doubt: (state) => stay(state, {}, { do: 'check' }),
   checked: (state) => stay(state, {}, ...(state.muted ? [] : [/** @type {Effect} */ ({ do: 'say', word: 'unmuted' })])),
   // The microphone has gone in the middle of a call. The call goes on, and the page says what is so.
@@ -400,7 +425,7 @@ const TABLE = {
   },
   talking: {
     ...CALLING,
-    report,
+    tell: report,
     weak: (state) => stay(state, {}, startTimer('weak', MS.weak)),
     connected: (state) => stay(state, {}, { do: 'stopTimer', timer: 'weak' }),
     timeout: rejoin,
@@ -409,7 +434,7 @@ const TABLE = {
   },
   rejoining: {
     ...CALLING,
-    report,
+    tell: report,
     // It was not the server that took it.
     connected: (state) => go(state, 'talking', { closing: false }),
     online: (state) => stay(state, {}, ...restart(state)),
@@ -418,7 +443,7 @@ const TABLE = {
   },
   ended: {
     again: (state) => ask(state),
-    report,
+    tell: report,
     rest: (state) => go(state, 'resting', { up: false }, { do: 'disconnect' }),
     granted: (state) => stay(state, {}, { do: 'release' }),
   },
@@ -457,6 +482,8 @@ function always(state, event) {
         ? [startTimer('unreachable', MS.unreachable)] : []));
     case 'ready':
       return stay(state, { ready: true });
+    case 'shaped':
+      return stay(state, { padded: event.padded });
     case 'frame':
       return stay(state, event.frame.type === 'welcome' ? { up: true } : {});
     default:

@@ -34,9 +34,7 @@ const view = new View(document, {
   region: region(navigator.languages),
   preferences: preferences.value,
   onPreferences: preferences.change,
-  onAction: (action, category) => dispatch(action === 'start' ? { type: action, wishes: view.wishes }
-    : action === 'tell' ? { type: 'report', category: /** @type {import('./types.js').Category} */ (category) }
-      : { type: action }),
+  onAction: (action) => dispatch(action === 'start' ? { type: action, wishes: view.wishes } : { type: action }),
 });
 
 const microphone = new Microphone(navigator, {
@@ -146,6 +144,8 @@ function carryOut(effect) {
     case 'mute':
       microphone.mute(effect.on);
       return inTalk((it) => it.muted(effect.on));
+    case 'type':
+      return inTalk((it) => it.type(effect.text));
     case 'wake':
       return inTalk((it) => it.wake(effect.on));
     case 'say':
@@ -169,7 +169,7 @@ function carryOut(effect) {
 
 function fetchTalk() {
   if (!talk) {
-    talk = import('./talk.js').then(({ Talk }) => new Talk({ window, view, microphone, say, dispatch }));
+    talk = import('./talk.js').then(({ Talk }) => Talk.open({ window, view, microphone, say, dispatch }));
     talk.then(() => dispatch({ type: 'ready' }), () => {
       // The network went in this very moment. A browser fetches anew what did not come.
       talk = null;

@@ -42,6 +42,8 @@ export class Microphone {
   /** Whether anybody still waits for the answer; letting go makes a late one void. */
   #wanted = false;
   #muted = false;
+  /** @type {MediaStreamTrack[]} */
+  #copies = [];
   /** @type {Promise<void> | null} */
   #renewing = null;
 
@@ -61,6 +63,16 @@ export class Microphone {
 
   get track() {
     return this.#stream?.getAudioTracks()[0] ?? null;
+  }
+
+  /**
+   * A track of another name (Media Capture §4.3.1), for one call: what is sent has nothing in common with what an
+   * earlier partner got. It is muted and let go with the microphone; whoever has it may stop it before that.
+   */
+  copy() {
+    const copy = this.track?.clone() ?? null;
+    this.#copies = this.#copies.filter(({ readyState }) => readyState === 'live').concat(copy ?? []);
+    return copy;
   }
 
   /** Asks the browser, which may ask the visitor. To be called in the press of a button. */
@@ -93,7 +105,7 @@ export class Microphone {
     try {
       const stream = await this.#get();
       if (!this.#wanted) return stop(stream);
-      if (this.#stream) stop(this.#stream);
+      this.#drop();
       this.#take(stream);
       if (this.track) this.#handlers.onTrack(this.track);
     } catch (error) {
@@ -108,13 +120,23 @@ export class Microphone {
    */
   mute(on) {
     this.#muted = on;
-    if (this.track) this.track.enabled = !on;
+    for (const track of this.#tracks) track.enabled = !on;
   }
 
   release() {
     this.#wanted = false;
-    if (this.#stream) stop(this.#stream);
+    this.#drop();
+  }
+
+  /** The microphone's own and all copies. */
+  get #tracks() {
+    return [...this.#stream?.getTracks() ?? [], ...this.#copies];
+  }
+
+  #drop() {
+    this.#tracks.forEach(end);
     this.#stream = null;
+    this.#copies = [];
   }
 
   #get() {
@@ -147,8 +169,11 @@ export class Microphone {
 
 /** @param {MediaStream} stream */
 function stop(stream) {
-  for (const track of stream.getTracks()) {
-    track.onended = track.onunmute = null;
-    track.stop();
-  }
+  stream.getTracks().forEach(end);
+}
+
+/** @param {MediaStreamTrack} track */
+function end(track) {
+  track.onended = track.onunmute = null;
+  track.stop();
 }

@@ -96,7 +96,7 @@ const server = schema({
   waiting: {},
   cool_down: { retry_after: whole(1, 86400), category },
   slow_down: { retry_after: whole(1, 60) },
-  matched: { call, side: oneOf('a', 'b'), offerer: flag, relay },
+  matched: { call, side: oneOf('a', 'b'), offerer: flag, relay, 'text_line?': (value) => value === true },
   ended: { call, why: oneOf('left', 'lost', 'vanished') },
   problem: {
     code: oneOf('bad_message', 'unexpected_hello', 'already_waiting', 'already_in_call', 'unexpected_description', 'too_many'),

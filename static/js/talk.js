@@ -4,9 +4,13 @@
  * connection, the meters of the two lamps, and what the device is told. Decides nothing.
  */
 
+import { CallView } from './call-view.js';
+import { SafetyView } from './safety-view.js';
 import { Call } from './call.js';
 import { Device } from './device.js';
 import { Meter } from './meter.js';
+import { Panel } from './panel.js';
+import { Shaper } from './shaper.js';
 import { Summons } from './summons.js';
 
 /** A microphone that gives nothing but zeros for this long has been taken away. */
@@ -15,14 +19,26 @@ const DEAD_MS = 1_000;
 export class Talk {
   #window;
   #view;
+  #callView;
   #microphone;
   #say;
   #dispatch;
   #meter;
   #device;
   #summons;
+  #shaper;
   /** @type {Call | null} */
   #call = null;
+
+  /**
+   * Once the worker that shapes what is sent has started, or cannot.
+   * @param {ConstructorParameters<typeof Talk>[0]} house
+   */
+  static async open(house) {
+    const talk = new Talk(house);
+    await talk.#shaper.start();
+    return talk;
+  }
 
   /**
    * @param {object} house
@@ -35,11 +51,19 @@ export class Talk {
   constructor({ window, view, microphone, say, dispatch }) {
     this.#window = window;
     this.#view = view;
+    this.#callView = new CallView(window.document);
+    view.add(new SafetyView(window.document, (category) => dispatch({ type: 'tell', category })));
     this.#microphone = microphone;
     this.#say = say;
     this.#dispatch = dispatch;
     this.#meter = new Meter(window, (who, level) => view.level(who, level));
     this.#summons = new Summons(window);
+    this.#shaper = new Shaper(window);
+    view.add(new Panel(window.document, {
+      say,
+      onOpen: (open) => dispatch({ type: 'typing', open }),
+      onType: (text) => dispatch({ type: 'type', text }),
+    }));
     this.#device = new Device(window.navigator, {
       onMute: () => dispatch({ type: 'mute' }),
       onHangUp: () => dispatch({ type: 'end' }),
@@ -48,6 +72,8 @@ export class Talk {
 
   unlock() {
     this.#meter.unlock();
+    // The network may have failed it the last time.
+    void this.#shaper.start();
   }
 
   /** @param {import('./types.js').Matched} match */
@@ -55,7 +81,7 @@ export class Talk {
     this.#call?.close(false);
     this.#device.mute(false);
     const dispatch = this.#dispatch;
-    this.#call = new Call(match, this.#microphone.track, this.#window.location, {
+    this.#call = new Call(match, this.#voice(), this.#shaper, this.#window.location, {
       onDescribed: (description) => dispatch({ type: 'described', description }),
       onRenewed: (credentials) => dispatch({ type: 'renewed', ...credentials }),
       onGathered: (port) => dispatch({ type: 'gathered', port }),
@@ -67,8 +93,17 @@ export class Talk {
       onWeak: () => dispatch({ type: 'weak' }),
       onFailed: () => dispatch({ type: 'failed' }),
       onBye: () => dispatch({ type: 'bye' }),
-    });
+      onEmoji: (emoji) => this.#callView.compare(emoji),
+      onUnverified: () => dispatch({ type: 'unverified' }),
+      onLine: (who, text) => dispatch({ type: 'line', line: { who, text } }),
+    }, this.#view.secluded?.RTCPeerConnection);
     this.#meter.listen('me', this.#microphone.stream);
+    dispatch({ type: 'shaped', padded: this.#shaper.ready });
+  }
+
+  /** What is sent, for this call alone. */
+  #voice() {
+    return this.#microphone.copy();
   }
 
   /** @param {import('./types.js').PartnerFrame} frame */
@@ -80,20 +115,26 @@ export class Talk {
     this.#call?.restart();
   }
 
+  /** @param {string} text */
+  type(text) {
+    this.#call?.type(text);
+  }
+
   /** @param {boolean} bye */
   hangUp(bye) {
     this.#call?.close(bye);
     this.#call = null;
     this.#view.hear(null);
+    this.#callView.compare(null);
     this.#meter.listen('them', null);
     this.#meter.listen('me', null);
   }
 
   /** Another track, or none. */
   microphoneChanged() {
-    const { track, stream } = this.#microphone;
-    if (track) this.#call?.replaceTrack(track);
-    this.#meter.listen('me', this.#call && stream);
+    const voice = this.#call && this.#voice();
+    if (voice) this.#call?.replaceTrack(voice);
+    this.#meter.listen('me', this.#call && this.#microphone.stream);
   }
 
   /** The microphone is let go: nobody is listened to. */

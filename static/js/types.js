@@ -13,7 +13,7 @@
  * @typedef {{ ufrag: string, pwd: string, fingerprint: string, setup: Setup, payload_type: number }} Description
  * @typedef {{ host?: string, transports: Transport[], username: string, credential: string }} Relay
  * @typedef {'udp' | 'tcp' | 'tls'} Transport
- * @typedef {{ type: 'matched', call: string, side: 'a' | 'b', offerer: boolean, relay: Relay }} Matched
+ * @typedef {{ type: 'matched', call: string, side: 'a' | 'b', offerer: boolean, relay: Relay, text_line?: true }} Matched
  *
  * @typedef {{ type: 'hello', resume?: string }
  *   | { type: 'join', languages: string[], role: Role, avoid_recent: boolean }
@@ -44,7 +44,7 @@
  * @typedef {'landing' | 'asking' | 'mic-problem' | 'waiting' | 'paused' | 'cooling' | 'offered' | 'connecting' | 'talking'
  *   | 'rejoining' | 'ended' | 'resting' | 'offline'} Name
  * @typedef {'dismissed' | 'site' | 'system' | 'none' | 'busy' | 'ignored' | 'unsupported' | 'calls'} MicProblem
- * @typedef {'self' | 'left' | 'lost' | 'closing' | 'missed' | 'reported'} Ending
+ * @typedef {'self' | 'left' | 'lost' | 'closing' | 'missed' | 'unverified' | 'reported'} Ending
  * @typedef {{ languages: string[], role: Role, avoid_recent: boolean }} Wishes
  * @typedef {'prompt' | 'quiet' | 'unreachable' | 'offer' | 'connecting' | 'weak' | 'rejoining' | 'restart' | 'fetch' | 'pause'} Timer
  */
@@ -68,23 +68,34 @@
  * @property {boolean} described whether this side's description is out
  * @property {boolean} answered whether the partner's description is here
  * @property {boolean} muted
+ * @property {boolean} typing whether the text line is open in front of the visitor
+ * @property {boolean} unread whether the partner has typed while it was not
+ * @property {readonly Line[]} lines the last of what was typed in this call
+ * @property {boolean} padded whether what is sent has one size, which hides when somebody speaks
  * @property {Ending | null} ending
  */
+
+/** @typedef {{ who: Who, text: string }} Line what one of the two has typed */
 
 /**
  * @typedef {{ type: 'start', wishes: Wishes }
  *   | { type: 'retry' | 'stop' | 'accept' | 'decline' | 'mute' | 'end' | 'again' | 'rest' | 'vanish' }
+ *   | { type: 'typing', open: boolean }
+ *   | { type: 'type', text: string }
  *   | { type: 'granted' | 'devices' | 'doubt' | 'checked' }
- *   | { type: 'report', category: Category }
+ *   | { type: 'report' }
+ *   | { type: 'tell', category: Category }
  *   | { type: 'refused', problem: MicProblem }
  *   | { type: 'frame', frame: ServerFrame }
  *   | { type: 'down' }
  *   | { type: 'ready' | 'missing' }
  *   | { type: 'broken', call: string }
+ *   | { type: 'shaped', padded: boolean }
  *   | { type: 'described', description: Description }
  *   | { type: 'gathered', port: number }
  *   | { type: 'renewed', ufrag: string, pwd: string }
- *   | { type: 'connected' | 'weak' | 'failed' | 'bye' }
+ *   | { type: 'connected' | 'weak' | 'failed' | 'bye' | 'unverified' }
+ *   | { type: 'line', line: Line }
  *   | { type: 'hidden' | 'visible' | 'online' | 'pagehide' }
  *   | { type: 'timeout', timer: Timer }} Event
  *   From the visitor; the microphone; the socket; the scripts of a call; the call; the browser; the clock.
@@ -97,8 +108,9 @@
  *   | { do: 'pass', frame: PartnerFrame }
  *   | { do: 'hangUp', bye: boolean }
  *   | { do: 'mute', on: boolean }
+ *   | { do: 'type', text: string }
  *   | { do: 'wake', on: boolean }
- *   | { do: 'say', word: 'waiting.long' | 'muted' | 'unmuted' }
+ *   | { do: 'say', word: 'waiting.long' | 'muted' | 'unmuted' | 'type.unread' }
  *   | { do: 'startTimer', timer: Timer, ms: number }
  *   | { do: 'stopTimer', timer: Timer }} Effect
  *
@@ -142,12 +154,27 @@
  * @property {() => void} onWeak nothing has come for a moment
  * @property {() => void} onFailed the line is down for good, unless it is made anew
  * @property {() => void} onBye the partner has left
+ * @property {(who: Who, text: string) => void} onLine one of the two has typed this; only where they may
+ * @property {(emoji: number[]) => void} onEmoji the six to compare, once
+ * @property {() => void} onUnverified there are none, or a certificate has changed: somebody may have come between
+ */
+
+/**
+ * @typedef {'fingerprint' | 'certificate' | 'length' | 'kind' | 'order' | 'echo' | 'commitment' | 'late' | 'crypto'} SasFailure
+ *   What was wrong with a run of the six emoji; for the console and the tests, it is all one to the visitor.
+ */
+
+/**
+ * @typedef {object} SasHandlers
+ * @property {(bytes: Uint8Array<ArrayBuffer>) => void} onSend a frame for the partner
+ * @property {(emoji: number[]) => void} onEmoji six numbers below 64
+ * @property {(failure: SasFailure) => void} onFailed at most once, and it can come after the emoji
  */
 
 /**
  * @typedef {object} ChannelHandlers
  * @property {() => void} onOpen
- * @property {(bytes: Uint8Array<ArrayBuffer>) => void} onBytes at least one; the first says what they are
+ * @property {(bytes: Uint8Array<ArrayBuffer>) => void} onBytes the first says what they are
  * @property {() => void} onBye the partner has left
  */
 
@@ -160,6 +187,8 @@
  */
 
 /** @typedef {'me' | 'them'} Who whose voice, whose lamp */
+
+/** @typedef {{ render: (state: State) => void }} Part a part of the page that draws itself */
 
 /** @typedef {{ still: boolean, muteKey: boolean, vanishKey: boolean, languages: string[] | null }} Preferences */
 

@@ -1,7 +1,7 @@
 // @ts-check
 /**
- * The page, drawn from the state: the only file that touches the document. It decides nothing; what is pressed
- * goes to `onAction`.
+ * The page, drawn from the state: the only file that touches the document, but for what is only needed in a call and
+ * comes with it (`call-view.js`, `panel.js`). It decides nothing; what is pressed goes to `onAction`.
  */
 
 import { COUNTRIES, linesOf, link, opening } from './help.js';
@@ -12,7 +12,7 @@ import { MAX_LANGUAGES } from './protocol.js';
 /** @typedef {import('./types.js').Wishes} Wishes */
 /** @typedef {import('./types.js').Preferences} Preferences */
 /** @typedef {import('./words.js').Word} Word */
-/** @typedef {'start' | 'retry' | 'stop' | 'accept' | 'decline' | 'mute' | 'end' | 'again' | 'rest' | 'tell'} Action */
+/** @typedef {'start' | 'retry' | 'stop' | 'accept' | 'decline' | 'mute' | 'end' | 'again' | 'rest' | 'report'} Action */
 
 /** How many steps a level has where motion is reduced. */
 const STEPS = 3;
@@ -22,14 +22,6 @@ const DOUBLE_MS = 400;
 
 /** A live region is read when it changes, not when it comes: it has been in its place for this long by then. */
 const TELL_MS = 100;
-
-const MINUTE_MS = 60_000;
-
-/** What is further away than this is said with its day. */
-const DAY_MS = 12 * 60 * MINUTE_MS;
-
-/** Where there is somebody to report. @type {string[]} */
-const TALKING = ['talking', 'rejoining'];
 
 export class View {
   #document;
@@ -43,8 +35,8 @@ export class View {
   /** When the state last changed, on the clock of events. */
   #since = -Infinity;
   #telling = 0;
-  /** When a pause is over, to the next full minute. @type {Date | null} */
-  #until = null;
+  /** @type {import('./types.js').Part[]} */
+  #parts = [];
   #country;
 
   /**
@@ -55,7 +47,7 @@ export class View {
    * @param {string | null} options.region whose help lines come first
    * @param {Preferences} options.preferences
    * @param {(changes: Partial<Preferences>) => void} options.onPreferences
-   * @param {(action: Action, category?: string) => void} options.onAction the category with `tell`
+   * @param {(action: Action) => void} options.onAction
    */
   constructor(document, { say, languages, region, preferences, onPreferences, onAction }) {
     this.#document = document;
@@ -74,14 +66,7 @@ export class View {
       const control = target instanceof Element ? target.closest('[data-action]') : null;
       const action = control instanceof HTMLElement ? control.dataset.action : undefined;
       if (action === 'help') this.#openHelp();
-      else if (action === 'report') {
-        this.#report.showModal();
-        this.#since = timeStamp;
-      }
-      else if (action && !(detail > 1 && timeStamp - this.#since < DOUBLE_MS)) {
-        this.#report.close();
-        onAction(/** @type {Action} */ (action), /** @type {HTMLElement} */ (control).dataset.category);
-      }
+      else if (action && !(detail > 1 && timeStamp - this.#since < DOUBLE_MS)) onAction(/** @type {Action} */ (action));
     });
 
     this.#drawLanguages(languages);
@@ -106,10 +91,16 @@ export class View {
       section.hidden = !(section.dataset.in ?? '').split(' ').includes(state.name);
     }
     this.#draw(state);
+    for (const part of this.#parts) part.render(state);
     if (!before || before.name === state.name) return;
     this.#since = performance.now();
-    if (!TALKING.includes(state.name)) this.#report.close();
     this.#arrive();
+  }
+
+  /** From now on drawn with the rest. @param {import('./types.js').Part} part */
+  add(part) {
+    this.#parts.push(part);
+    if (this.#drawn) part.render(this.#drawn);
   }
 
   /**
@@ -137,6 +128,15 @@ export class View {
     lamp.dataset.step = String(Math.ceil(level * STEPS));
   }
 
+  /**
+   * A window that may not use the microphone, to make calls from. Chromium shows the networks of a device to whoever
+   * may, and from then on each connectivity check tells the partner which kind of network it took.
+   */
+  get secluded() {
+    const frame = /** @type {HTMLIFrameElement} */ (this.#one('iframe'));
+    return /** @type {(Window & typeof globalThis) | null} */ (frame.contentWindow);
+  }
+
   /** In a press, so that the partner may be heard later without one. */
   unlock() {
     this.#audio.srcObject ??= new MediaStream();
@@ -160,22 +160,14 @@ export class View {
 
   /** @param {State} state */
   #draw(state) {
-    const { problem, ending, pause, category } = state;
+    const { problem, ending } = state;
     if (problem) {
       this.#put('problem-title', `mic.${problem}.title`);
       this.#put('problem-text', `mic.${problem}.text`);
     }
     if (ending) this.#put('ending', `ended.${ending}`);
-    if (pause && !this.#until) this.#until = new Date(Math.ceil((Date.now() + pause) / MINUTE_MS) * MINUTE_MS);
-    if (!pause) this.#until = null;
-    const time = this.#until?.toLocaleString([], {
-      hour: '2-digit', minute: '2-digit', ...(pause > DAY_MS && { weekday: 'long' }),
-    }) ?? '';
-    this.#put('paused-title', category ? null : this.#until && 'paused.title', { time });
-    this.#put('cooling-title', category && 'cooling.title', { time });
-    this.#put('cooling-text', category && 'cooling.text', category ? { category: this.#say(`category.${category}`) } : {});
-    this.#one('[data-part="reportable"]').hidden = !TALKING.includes(state.name);
-    this.#one('[data-part="past"]').hidden = !state.past;
+    this.#put('ending-text', ending === 'unverified' ? 'ended.unverified.text' : null);
+    this.#one('[data-part="ending-text"]').hidden = ending !== 'unverified';
     if (state.name === 'connecting' || state.name === 'talking' || state.name === 'rejoining') {
       this.#put('call-title', `${state.name}.title`);
     }
@@ -183,6 +175,7 @@ export class View {
     this.#put('waiting-title', state.long ? 'waiting.long' : 'waiting.title');
     this.#one('[data-action="mute"]').setAttribute('aria-pressed', String(state.muted));
     this.#put('muted', state.muted ? 'muted' : null);
+    this.#put('unpadded', state.padded ? null : 'unpadded');
     this.#document.documentElement.toggleAttribute('data-muted', state.muted);
   }
 
@@ -348,10 +341,6 @@ export class View {
     return /** @type {HTMLDialogElement} */ (this.#one('dialog'));
   }
 
-  get #report() {
-    return /** @type {HTMLDialogElement} */ (this.#one('[data-part="report"]'));
-  }
-
   get #status() {
     return this.#one('[role="status"]');
   }
@@ -359,11 +348,10 @@ export class View {
   /**
    * @param {string} part
    * @param {Word | null} word
-   * @param {Record<string, string>} [values]
    */
-  #put(part, word, values) {
+  #put(part, word) {
     const element = this.#one(`[data-part="${part}"]`);
-    const text = word ? this.#say(word, values) : '';
+    const text = word ? this.#say(word) : '';
     if (element.textContent !== text) element.textContent = text;
   }
 

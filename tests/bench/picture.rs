@@ -46,6 +46,7 @@ pub fn draw(all: &[Measured], calls: &[usize], servers: &[Kind]) -> String {
     for kind in servers {
         let colour = match kind {
             Kind::Sotto => "#0a7d4f",
+            Kind::TwoThreads => "#4a6fa5",
             Kind::Coturn => "#b3403a",
             Kind::Forwarder => "#777",
         };

@@ -13,9 +13,10 @@ use std::{
 };
 
 use anyhow::Context;
+use clap::ValueEnum;
 use foldhash::fast::RandomState;
-use nix::sys::socket::{MsgFlags, MultiHeaders, SockaddrIn, recvmmsg, sendmmsg};
-use socket2::SockRef;
+use nix::sys::socket::{MsgFlags, MultiHeaders, SockaddrIn, recvmmsg, sendmmsg, setsockopt, sockopt};
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use sotto::relay::{self, Secret};
 
 use crate::process::{self, Core};
@@ -30,6 +31,8 @@ const BATCH: usize = 64;
 pub enum Kind {
     /// Our relay
     Sotto,
+    /// The same after it has been full, with two threads; both on the one core
+    TwoThreads,
     /// Debian's coturn
     Coturn,
     /// recvmmsg, one look-up, sendmmsg: the floor
@@ -47,6 +50,7 @@ impl fmt::Display for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
             Self::Sotto => "Sotto",
+            Self::TwoThreads => "two threads",
             Self::Coturn => "coturn",
             Self::Forwarder => "forwarder",
         })
@@ -69,9 +73,9 @@ impl Running {
     }
 
     fn start_ours(kind: Kind) -> anyhow::Result<Self> {
-        let name = if kind == Kind::Sotto { "sotto" } else { "forwarder" };
+        let name = kind.to_possible_value().context("a name")?;
         let mut child = Command::new(env::current_exe()?)
-            .args(["--serve", name])
+            .args(["--serve", name.get_name()])
             .stdout(Stdio::piped())
             .stdin(Stdio::piped())
             .spawn()?;
@@ -149,7 +153,7 @@ impl Drop for Running {
 
 /// In the process of a server: says its address, and serves until it is killed or its parent ends.
 pub fn serve(kind: Kind) -> anyhow::Result<()> {
-    let socket = UdpSocket::bind("127.0.0.1:0")?;
+    let socket = socket("127.0.0.1:0".parse()?, kind == Kind::TwoThreads)?;
     let mut stdout = std::io::stdout();
     writeln!(stdout, "{}", socket.local_addr()?)?;
     stdout.flush()?;
@@ -158,14 +162,25 @@ pub fn serve(kind: Kind) -> anyhow::Result<()> {
         std::process::exit(0);
     });
     match kind {
-        Kind::Sotto => {
-            let (_handle, thread) = relay::start(socket, Secret::new(SECRET.as_bytes()))?;
-            let _ = thread.join();
+        Kind::Sotto | Kind::TwoThreads => {
+            let mut sockets = vec![socket];
+            if kind == Kind::TwoThreads {
+                sockets.push(self::socket(sockets[0].local_addr()?, true)?);
+            }
+            let (_handle, threads) = relay::start_on(sockets, Secret::new(SECRET.as_bytes()))?;
+            threads.join();
             Ok(())
         }
         Kind::Coturn => anyhow::bail!("coturn serves itself"),
         Kind::Forwarder => forward(&socket),
     }
+}
+
+fn socket(address: SocketAddr, is_shared: bool) -> anyhow::Result<UdpSocket> {
+    let socket = Socket::new(Domain::IPV4, Type::DGRAM, Some(Protocol::UDP))?;
+    setsockopt(&socket, sockopt::ReusePort, &is_shared)?;
+    socket.bind(&address.into())?;
+    Ok(socket.into())
 }
 
 /// The first byte of a datagram that is no packet, but says where those of its sender go.

@@ -12,6 +12,7 @@ use tokio::process::{Child, Command};
 use tokio::sync::{Mutex, MutexGuard};
 use tokio::time::timeout;
 
+use crate::room::Room;
 use crate::server::DEADLINE;
 use crate::wire::check_frame;
 
@@ -22,6 +23,9 @@ static TURN: LazyLock<Mutex<()>> = LazyLock::new(Mutex::default);
 pub async fn turn() -> MutexGuard<'static, ()> {
     TURN.lock().await
 }
+
+/// A microphone and a camera of its own making.
+const FAKE_DEVICE: &str = "--use-fake-device-for-media-stream";
 
 /// What Chromium is started with: as root, without a network of its own, without a microphone to ask for.
 const CHROMIUM_FLAGS: [&str; 16] = [
@@ -35,7 +39,7 @@ const CHROMIUM_FLAGS: [&str; 16] = [
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
-    "--use-fake-device-for-media-stream",
+    FAKE_DEVICE,
     "--use-fake-ui-for-media-stream",
     "--autoplay-policy=no-user-gesture-required",
     "--allow-loopback-in-peer-connection",
@@ -63,16 +67,30 @@ const SPY: &str = r"
         window.tracks.push(...stream.getTracks());
         return stream;
     };
-    window.gathered = [];
-    window.policies = [];
-    const Connection = RTCPeerConnection;
-    window.RTCPeerConnection = class extends Connection {
-        constructor(...all) {
-            super(...all);
-            window.policies.push(all[0]?.iceTransportPolicy ?? 'all');
-            this.addEventListener('icecandidate', ({ candidate }) => candidate?.candidate && window.gathered.push(candidate.type));
-        }
-    };
+    // The page makes its calls from a frame. Chromium runs this in each, Firefox when the frame is there.
+    const from = window.top;
+    from.gathered ??= [];
+    from.policies ??= [];
+    from.connections ??= [];
+    from.certificates_read ??= 0;
+    for (const place of [window, ...Array.from(document.querySelectorAll('iframe'), ({ contentWindow }) => contentWindow)]) {
+        const Connection = place.RTCPeerConnection;
+        place.RTCPeerConnection = class extends Connection {
+            constructor(...all) {
+                super(...all);
+                from.connections.push(this);
+                from.policies.push(all[0]?.iceTransportPolicy ?? 'all');
+                this.addEventListener('icecandidate', ({ candidate }) => candidate?.candidate && from.gathered.push(candidate.type));
+            }
+        };
+        const transport = place.RTCDtlsTransport?.prototype;
+        const read = transport?.getRemoteCertificates;
+        if (read) transport.getRemoteCertificates = function () {
+            const certificates = read.call(this);
+            from.certificates_read += certificates.length;
+            return certificates;
+        };
+    }
     window.heard_at = null;
     window.pressed_at = null;
     addEventListener('click', event => {
@@ -94,7 +112,7 @@ const SPY: &str = r"
         };
         look();
     };
-    addEventListener('DOMContentLoaded', listen);
+    if (window === window.top) addEventListener('DOMContentLoaded', listen);
 ";
 
 /// Resolves once `data-state` is one of the wanted.
@@ -128,6 +146,16 @@ const UNTIL_TONE: &str = r"
     look();
 ";
 
+/// Resolves with the numbers of the six emoji, once each of them is there with its word.
+const UNTIL_EMOJI: &str = r"
+    const done = arguments[0];
+    const look = () => {
+        const six = [...document.querySelectorAll('[data-emoji]')].filter(one => one.checkVisibility() && /\p{L}/u.test(one.innerText));
+        if (six.length === 6) done(six.map(one => Number(one.dataset.emoji))); else setTimeout(look, 20);
+    };
+    look();
+";
+
 /// Resolves once a lamp's level is on the wanted side of a threshold.
 const UNTIL_LEVEL: &str = r"
     const [who, above, threshold, done] = arguments;
@@ -136,6 +164,14 @@ const UNTIL_LEVEL: &str = r"
         const level = Number(lamp.style.getPropertyValue('--level'));
         if ((level > threshold) === above) done(level); else setTimeout(look, 20);
     };
+    look();
+";
+
+/// Whether the partner's audio is playing: the element's clock moves only with media.
+pub const UNTIL_PLAYING: &str = r"
+    const done = arguments[0];
+    const audio = document.querySelector('audio');
+    const look = () => audio.srcObject && !audio.paused && audio.currentTime > 1 ? done(true) : setTimeout(look, 20);
     look();
 ";
 
@@ -149,10 +185,11 @@ pub struct Browser {
 }
 
 /// A folder that goes with its owner.
-struct Scratch(PathBuf);
+pub struct Scratch(pub PathBuf);
 
 impl Scratch {
-    fn new() -> Self {
+    /// A new one.
+    pub fn new() -> Self {
         let path = std::env::temp_dir().join(format!("sotto-test-{}", uuid::Uuid::new_v4()));
         std::fs::create_dir_all(&path).expect("a folder");
         Self(path)
@@ -185,28 +222,74 @@ impl Browser {
             let flag = format!("--use-file-for-fake-audio-capture={}", file.display());
             capabilities.add_arg(&flag).expect("a flag");
         }
-        let (child, port) = driver("chromedriver", &["--port=0"], "successfully on port ").await;
+        Self::chromium_as(capabilities, profile, None).await
+    }
+
+    /// Chromium with the microphone of this room.
+    pub async fn chromium_in(room: &Room) -> Self {
+        let profile = Scratch::new();
+        let mut capabilities = DesiredCapabilities::chrome();
+        for flag in CHROMIUM_FLAGS.iter().filter(|flag| **flag != FAKE_DEVICE) {
+            capabilities.add_arg(flag).expect("a flag");
+        }
+        capabilities.add_arg(&format!("--user-data-dir={}", profile.0.display())).expect("a flag");
+        Self::chromium_as(capabilities, profile, Some(room)).await
+    }
+
+    async fn chromium_as(capabilities: thirtyfour::ChromeCapabilities, profile: Scratch, room: Option<&Room>) -> Self {
+        let (child, port) = driver("chromedriver", &["--port=0"], "successfully on port ", room).await;
         let driver = WebDriver::new(format!("http://127.0.0.1:{port}"), capabilities).await.expect("a session");
         let browser = Self { driver, child, chromium: true, _profile: profile };
         browser.cdp("Page.addScriptToEvaluateOnNewDocument", json!({ "source": SPY })).await;
         browser
     }
 
-    /// Firefox with its own fake microphone.
+    /// Firefox with its own fake microphone, and pages from whoever shows any certificate.
     pub async fn firefox() -> Self {
-        let profile = Scratch::new();
+        Self::firefox_as(None).await
+    }
+
+    /// Firefox with the microphone of this room.
+    pub async fn firefox_in(room: &Room) -> Self {
+        Self::firefox_as(Some(room)).await
+    }
+
+    async fn firefox_as(room: Option<&Room>) -> Self {
         let mut capabilities = DesiredCapabilities::firefox();
-        capabilities.set_headless().expect("a flag");
         capabilities.accept_insecure_certs(true).expect("a capability");
+        Self::firefox_with(capabilities, Scratch::new(), room).await
+    }
+
+    /// Firefox as visitors have it, but for an authority (PEM) that it trusts besides those it knows. `turns:` is no
+    /// page, and takes no certificate that nobody vouches for.
+    pub async fn firefox_that_trusts(authority: &Path) -> Self {
+        let profile = Scratch::new();
+        let database = format!("sql:{}", profile.0.display());
+        let authority = authority.to_str().expect("a plain path");
+        for arguments in [&["-N", "--empty-password"][..], &["-A", "-n", "a test's", "-t", "C,,", "-i", authority]] {
+            let done = std::process::Command::new("certutil").args(["-d", &database]).args(arguments).status();
+            assert!(done.is_ok_and(|status| status.success()), "certutil {arguments:?}");
+        }
+        let mut capabilities = DesiredCapabilities::firefox();
+        capabilities.add_arg("-profile").expect("a flag");
+        capabilities.add_arg(profile.0.to_str().expect("a plain path")).expect("a flag");
+        Self::firefox_with(capabilities, profile, None).await
+    }
+
+    async fn firefox_with(
+        mut capabilities: thirtyfour::FirefoxCapabilities,
+        profile: Scratch,
+        room: Option<&Room>,
+    ) -> Self {
+        capabilities.set_headless().expect("a flag");
         let mut preferences = thirtyfour::common::capabilities::firefox::FirefoxPreferences::new();
-        for name in
-            ["media.navigator.streams.fake", "media.navigator.permission.disabled", "media.peerconnection.ice.loopback"]
-        {
+        for name in ["media.navigator.permission.disabled", "media.peerconnection.ice.loopback"] {
             preferences.set(name, true).expect("a preference");
         }
+        preferences.set("media.navigator.streams.fake", room.is_none()).expect("a preference");
         preferences.set("media.autoplay.default", 0).expect("a preference");
         capabilities.set_preferences(preferences).expect("preferences");
-        let (child, port) = driver("geckodriver", &["--port", "0"], "Listening on 127.0.0.1:").await;
+        let (child, port) = driver("geckodriver", &["--port", "0"], "Listening on 127.0.0.1:", room).await;
         let driver = WebDriver::new(format!("http://127.0.0.1:{port}"), capabilities).await.expect("a session");
         Self { driver, child, chromium: false, _profile: profile }
     }
@@ -263,6 +346,13 @@ impl Browser {
     /// Waits until the partner's voice is this tone.
     pub async fn hears(&self, hertz: f64) {
         assert!(self.wait(UNTIL_TONE, vec![json!(hertz)]).await.is_some(), "{hertz} Hz is not heard");
+    }
+
+    /// Waits until the six emoji are to be seen, and says which they are.
+    pub async fn emoji(&self) -> [u8; 6] {
+        let six = self.wait(UNTIL_EMOJI, vec![]).await;
+        let Some(six) = six else { panic!("no emoji but {} in time", self.state().await) };
+        serde_json::from_value(six).expect("six numbers")
     }
 
     /// Waits until a lamp (`me` or `them`) is brighter or darker than the threshold.
@@ -332,6 +422,11 @@ impl Browser {
         let _ = self.driver.clone().quit().await;
     }
 
+    /// The process group that it and its driver are in.
+    pub fn group(&self) -> String {
+        self.child.id().expect("it runs").to_string()
+    }
+
     /// Kills every process of it, as a crash or an empty battery does.
     pub fn kill(self) {
         drop(self);
@@ -349,9 +444,10 @@ impl Drop for Browser {
 }
 
 /// Starts a driver in a process group of its own and waits for the port that it names.
-async fn driver(program: &str, arguments: &[&str], before_port: &str) -> (Child, u16) {
+async fn driver(program: &str, arguments: &[&str], before_port: &str, room: Option<&Room>) -> (Child, u16) {
     let mut child = Command::new(program)
         .args(arguments)
+        .envs(room.map(|room| ("PULSE_SERVER", &room.server)))
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())

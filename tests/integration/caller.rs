@@ -4,13 +4,13 @@ use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
 use sotto::caller::signalling::{RawFrame, SignallingError, Tap};
-use sotto::caller::{Call, Caller, Ending, Error, Options, PeerError};
+use sotto::caller::{Call, Caller, Ending, Error, Options, PACKET_BYTES, PeerError};
 use sotto::protocol::{EndReason, Languages, Role};
 use tokio::net::UdpSocket;
 use tokio::time::timeout;
 
 use crate::server::{DEADLINE, TestServer};
-use crate::voice::{PACKET_BYTES, strength, tone};
+use crate::voice::{strength, tone};
 use crate::wire::check_frame;
 
 fn english() -> Languages {
@@ -67,6 +67,11 @@ async fn two_callers_hear_each_others_tone() {
     tokio::try_join!(first.hear(1, DEADLINE), second.hear(1, DEADLINE)).expect("a packet");
     let hearing = pressed.elapsed();
     println!("from the second join: matched {matched:?}, connected {connected:?}, both hearing {hearing:?}");
+
+    let (emoji, partners_emoji) = tokio::try_join!(first.emoji(), second.emoji()).expect("six emoji");
+    println!("six emoji after {:?}", pressed.elapsed());
+    assert_eq!(emoji, partners_emoji, "nobody is in between");
+    assert!(emoji.iter().all(|index| *index < 64));
 
     assert_eq!(first.id, second.id);
     assert_eq!(first.side, second.side.other());

@@ -93,14 +93,16 @@ impl Visitor {
     }
 
     async fn next(&mut self) -> Value {
-        loop {
-            match timeout(DEADLINE, self.0.next()).await.expect("a frame in time").expect("a socket").expect("a frame")
-            {
-                Message::Text(text) => return serde_json::from_str(&text).expect("JSON"),
-                Message::Close(frame) => panic!("closed: {frame:?}"),
-                _ => {}
+        let next = async {
+            loop {
+                match self.0.next().await.expect("a socket").expect("a frame") {
+                    Message::Text(text) => return serde_json::from_str(&text).expect("JSON"),
+                    Message::Close(frame) => panic!("closed: {frame:?}"),
+                    _ => {}
+                }
             }
-        }
+        };
+        timeout(DEADLINE, next).await.expect("a frame in time")
     }
 
     /// The type of the answer.
@@ -421,10 +423,12 @@ async fn whoever_was_reported_is_never_met_again_in_a_pool_of_two_and_after_a_re
             reported.is_left_alone().await;
         }
         // Somebody else who comes is met at once by one of the two, and the next one by the other.
+        let mut others = Vec::new();
         for host in [HONEST, HONEST + 1] {
             let mut other = Visitor::arrive(&server, host).await;
             other.join("en").await;
             assert_eq!(other.next().await["type"], "matched");
+            others.push(other);
         }
         assert_eq!(reporter.next().await["type"], "matched");
         assert_eq!(reported.next().await["type"], "matched");
@@ -496,7 +500,7 @@ async fn a_page_reports_and_a_page_is_told_to_stay_away() {
     assert_eq!(one.run(open, vec![]).await, json!(true));
     inspect(&one, "talking").await;
     // Not meant after all; then meant.
-    one.press("keep").await;
+    one.run("document.querySelector('[data-part=report-close]').click()", vec![]).await;
     assert_eq!((one.run(open, vec![]).await, one.state().await.as_str()), (json!(false), "talking"));
     one.press("report").await;
     one.run("document.querySelector('[data-category=hateful]').click()", vec![]).await;

@@ -6,18 +6,10 @@ use sotto::caller::{Caller, Ending, Options};
 use sotto::protocol::{EndReason, Languages, Role};
 use tokio::time::timeout;
 
-use crate::browser::{Browser, turn};
+use crate::browser::{Browser, UNTIL_PLAYING, turn};
 use crate::server::{DEADLINE, TestServer};
 use crate::voice::{strength, tone};
 use crate::wire::check_frame;
-
-/// Whether the partner's audio is playing: the element's clock moves only with media.
-const UNTIL_PLAYING: &str = r"
-    const done = arguments[0];
-    const audio = document.querySelector('audio');
-    const look = () => audio.srcObject && !audio.paused && audio.currentTime > 1 ? done(true) : setTimeout(look, 20);
-    look();
-";
 
 async fn native(server: &TestServer, tap: &Tap) -> Caller {
     let options = Options { voice: tone(880), tap: Some(tap.clone()), ..Options::default() };
@@ -45,6 +37,7 @@ async fn with_native(browser: Browser, browser_first: bool, hertz: Option<u16>) 
     assert_eq!(call.offerer, browser_first);
     call.connected().await.expect("connected");
     browser.until("talking").await;
+    assert_eq!(browser.emoji().await, call.emoji().await.expect("six emoji"), "nobody is in between");
     let heard = call.hear(100, DEADLINE).await.expect("two seconds of the browser's voice");
     match hertz {
         // The microphone's tone, and what the native caller says is heard in the page.
@@ -98,6 +91,7 @@ async fn firefox_and_chromium() {
         second.press("start").await;
         first.until("talking").await;
         second.until("talking").await;
+        assert_eq!(first.emoji().await, second.emoji().await, "nobody is in between");
         // Firefox's own fake microphone hums; Chromium sees its lamp brighten.
         chromium.lamp("them", true, 0.05).await;
         assert!(firefox.wait(UNTIL_PLAYING, vec![]).await.is_some(), "nothing is played");
@@ -131,6 +125,7 @@ async fn two_firefoxes() {
         assert_eq!(described, 2, "each sees its own description and the other's: {frames:?}");
         assert!(browser.relayed().await > 0, "each gathers, and nothing but relayed candidates");
     }
+    assert_eq!(first.emoji().await, second.emoji().await, "nobody is in between");
     first.press("end").await;
     second.until("ended").await;
     first.quit().await;

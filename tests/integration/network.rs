@@ -4,7 +4,9 @@
 use std::process::Command;
 use std::time::Instant;
 
-use crate::browser::{Browser, turn};
+use serde_json::json;
+
+use crate::browser::{Browser, UNTIL_PLAYING, turn};
 use crate::server::TestServer;
 use crate::tls::Identity;
 
@@ -78,13 +80,18 @@ async fn chromium(hertz: f64) -> Browser {
 async fn talk(server: &TestServer, first: &Browser, second: &Browser) {
     first.open(&server.url()).await;
     second.open(&server.url()).await;
+    press(first, second).await;
+}
+
+/// The same where the page is open.
+async fn press(first: &Browser, second: &Browser) {
     first.press("start").await;
     first.until("waiting").await;
     let pressed = Instant::now();
     second.press("start").await;
     first.until("talking").await;
     second.until("talking").await;
-    println!("without UDP, from the second press to both talking: {:?}", pressed.elapsed());
+    println!("from the second press to both talking: {:?}", pressed.elapsed());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -126,6 +133,51 @@ async fn chromium_talks_over_tls_alone() {
     server.stop().await;
 }
 
+/// Firefox checks who is at the other end of `turns:`, as of any page, so here somebody vouches for the server; and it
+/// goes there by a name only, never by an address, so this one is on this machine.
+#[tokio::test(flavor = "multi_thread")]
+async fn firefox_talks_over_tls_alone() {
+    let _turn = turn().await;
+    let identity = Identity::signed("localhost");
+    let server = TestServer::start_with(&identity.flags()).await;
+    let url = format!("https://localhost:{}/", server.port);
+    for both_firefox in [true, false] {
+        let first = Browser::firefox_that_trusts(&identity.authority).await;
+        let second =
+            if both_firefox { Browser::firefox_that_trusts(&identity.authority).await } else { chromium(440.0).await };
+        for browser in [&first, &second] {
+            browser.open(&url).await;
+            browser.run(TLS_ALONE, vec![]).await;
+        }
+        press(&first, &second).await;
+        for browser in [&first, &second] {
+            assert!(browser.wait(UNTIL_PLAYING, vec![]).await.is_some(), "nothing is played");
+            assert_eq!(browser.wait(UNTIL_HEARD, vec![]).await, Some(json!(["tls"])), "of all ways");
+        }
+        second.press("end").await;
+        first.until("ended").await;
+        first.quit().await;
+        second.quit().await;
+    }
+    server.stop().await;
+}
+
+/// What the test above rests on: without the authority there is no page, and no way round that.
+#[tokio::test(flavor = "multi_thread")]
+async fn firefox_opens_no_page_that_nobody_vouches_for() {
+    let _turn = turn().await;
+    let (identity, other) = (Identity::signed("localhost"), Identity::signed("localhost"));
+    let server = TestServer::start_with(&identity.flags()).await;
+    let firefox = Browser::firefox_that_trusts(&other.authority).await;
+    let error = firefox.driver.goto(format!("https://localhost:{}/", server.port)).await;
+    assert!(format!("{error:?}").to_lowercase().contains("insecurecertificate"), "{error:?}");
+    firefox.kill();
+    let firefox = Browser::firefox_that_trusts(&identity.authority).await;
+    firefox.open(&format!("https://localhost:{}/", server.port)).await;
+    firefox.quit().await;
+    server.stop().await;
+}
+
 /// Leaves one of the ways to the relay.
 const TLS_ALONE: &str = r"
     const Connection = RTCPeerConnection;
@@ -135,8 +187,21 @@ const TLS_ALONE: &str = r"
             const urls = server.urls.filter(url => url.startsWith('turns:'));
             if (urls.length !== 1) throw new Error('no turns');
             super({ ...configuration, iceServers: [{ ...server, urls }] });
+            window.connection = this;
         }
     };
+";
+
+/// Resolves when a voice has come, with the ways to the relay that there are.
+const UNTIL_HEARD: &str = r"
+    const [done] = arguments;
+    const look = async () => {
+        const stats = [...(await window.connection.getStats()).values()];
+        const heard = stats.some(({ type, totalAudioEnergy }) => type === 'inbound-rtp' && totalAudioEnergy > 0);
+        const ways = stats.filter(({ type }) => type === 'local-candidate').map(({ relayProtocol }) => relayProtocol);
+        if (heard) done([...new Set(ways)]); else setTimeout(look, 20);
+    };
+    look();
 ";
 
 #[tokio::test(flavor = "multi_thread")]

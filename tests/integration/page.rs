@@ -28,6 +28,7 @@ async fn two_visitors_hear_each_other() {
     let (one, other) = talking(&server).await;
     one.hears(880.0).await;
     other.hears(440.0).await;
+    assert_eq!(one.emoji().await, other.emoji().await, "nobody is in between");
     one.lamp("them", true, 0.1).await;
     one.lamp("me", true, 0.1).await;
     other.lamp("them", true, 0.1).await;
@@ -164,7 +165,9 @@ async fn a_browser_that_makes_no_calls_keeps_nobody_waiting() {
     let (one, other) = (Browser::chromium(None).await, Browser::chromium(None).await);
     one.open(&server.url()).await;
     other.open(&server.url()).await;
-    other.run("window.RTCPeerConnection = class { constructor() { throw new Error('switched off'); } }", vec![]).await;
+    other
+        .run("frames[0].RTCPeerConnection = class { constructor() { throw new Error('switched off'); } }", vec![])
+        .await;
     one.press("start").await;
     one.until("waiting").await;
     other.press("start").await;

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
 use sotto::caller::signalling::{RawFrame, Signalling, Tap};
+use sotto::caller::text::encode;
 use sotto::caller::{Call, Caller, Options};
 use sotto::protocol::{Languages, Role};
 use tokio::net::UdpSocket;
@@ -145,6 +146,12 @@ impl Wire {
         self.0.lock().expect("no panic").len()
     }
 
+    /// The sizes of what is larger than a packet of a voice, from this datagram on.
+    fn large(&self, from: usize) -> BTreeSet<usize> {
+        let datagrams = self.0.lock().expect("no panic");
+        datagrams[from..].iter().map(Vec::len).filter(|size| *size > 400).collect()
+    }
+
     /// Whether this passed, in the clear.
     fn has(&self, bytes: &[u8]) -> bool {
         holds(&self.0.lock().expect("no panic"), bytes)
@@ -188,12 +195,28 @@ fn holds(datagrams: &[impl AsRef<[u8]>], bytes: &[u8]) -> bool {
 async fn what_passes_the_relay_is_sealed() {
     let between = UdpSocket::bind("127.0.0.1:0").await.expect("a free port");
     let host = between.local_addr().expect("an address").to_string();
-    let server = TestServer::start_with(&["--allow-native", "--relay-host", &host]).await;
+    let server = TestServer::start_with(&["--allow-native", "--text-line", "--relay-host", &host]).await;
     let wire = Wire::default();
     let passing = tokio::spawn(wire.clone().pass_on(between, server.port));
     let (mut first, mut second) = talking(&server, [&Tap::default(), &Tap::default()]).await;
     let (heard, also_heard) =
         tokio::try_join!(first.hear(60, DEADLINE), second.hear(60, DEADLINE)).expect("a second and more");
+    // What is typed, a little and a lot: not to be read, nor its length to be told.
+    let (short, long) = ("a little that nobody else may read", &"and a lot of it, ".repeat(29)[..]);
+    let mut sizes = Vec::new();
+    for line in [short, long] {
+        let before = wire.len();
+        first.send(encode(line).expect("a line")).await;
+        assert_eq!(second.line(DEADLINE).await.expect("a line"), line);
+        sizes.push(wire.large(before));
+    }
+    // But for what SCTP may put beside it (an acknowledgement has 16 bytes): 459 more were typed.
+    let same =
+        |one: Option<&usize>, other: Option<&usize>| one.zip(other).is_some_and(|(one, it)| one.abs_diff(*it) < 64);
+    assert!(same(sizes[0].first(), sizes[1].first()) && same(sizes[0].last(), sizes[1].last()), "{sizes:?}");
+    for piece in [&short.as_bytes()[..12], &short.as_bytes()[20..], b"and a lot of it"] {
+        assert!(!wire.has(piece), "{piece:?} is on the wire");
+    }
     first.leave().await.expect("idle").close().await;
     passing.abort();
     assert!(wire.len() > 200, "{} datagrams", wire.len());

@@ -1,23 +1,32 @@
 //! The relay over real sockets, by a client that shares no code with it but the STUN crate.
 
 mod client;
+#[cfg(target_os = "linux")]
+mod floods;
 mod found;
+#[cfg(target_os = "linux")]
+mod house;
 mod independent;
+#[cfg(target_os = "linux")]
+mod mutations;
 #[path = "../fuzz/relay.rs"]
 mod rules;
 mod streams;
+#[cfg(target_os = "linux")]
+pub mod threads;
+mod weaknesses;
 
 use std::{
     io::ErrorKind,
     net::{SocketAddr, UdpSocket},
     sync::mpsc,
-    thread::{self, JoinHandle},
+    thread,
     time::{Duration, SystemTime},
 };
 
 use sotto::{
     protocol::{CallId, RELAYED_ADDRESS, Side},
-    relay::{self, Credentials, Handle, Secret},
+    relay::{self, Credentials, Handle, Secret, Threads},
 };
 
 use client::{Client, Received};
@@ -28,7 +37,7 @@ const OTHER_CALL: CallId = CallId::from_u128(2);
 /// A relay that stops when it is dropped.
 struct Relay {
     handle: Handle,
-    thread: Option<JoinHandle<()>>,
+    threads: Option<Threads>,
     address: SocketAddr,
 }
 
@@ -36,8 +45,8 @@ impl Relay {
     fn start(address: &str) -> Self {
         let socket = UdpSocket::bind(address).unwrap();
         let address = socket.local_addr().unwrap();
-        let (handle, thread) = relay::start(socket, Secret::random().unwrap()).unwrap();
-        Self { handle, thread: Some(thread), address }
+        let (handle, threads) = relay::start(socket, Secret::random().unwrap()).unwrap();
+        Self { handle, threads: Some(threads), address }
     }
 
     /// A client on this local address, with credentials, that contacts the relay there.
@@ -79,8 +88,9 @@ impl Relay {
 impl Drop for Relay {
     fn drop(&mut self) {
         self.handle.stop();
-        if let Some(thread) = self.thread.take() {
-            thread.join().unwrap();
+        if let Some(threads) = self.threads.take() {
+            assert!(thread::panicking() || !threads.have_failed());
+            threads.join();
         }
     }
 }
@@ -276,10 +286,14 @@ pub fn a_client_that_is_gone_does_not_stop_the_others() {
 pub fn a_relay_stops_at_once() {
     for address in ["127.0.0.1:0", "0.0.0.0:0", "[::]:0"] {
         let socket = UdpSocket::bind(address).expect("both families, which these tests need");
-        let (handle, thread) = relay::start(socket, Secret::random().unwrap()).unwrap();
+        let (handle, threads) = relay::start(socket, Secret::random().unwrap()).unwrap();
         handle.stop();
         let (done, is_done) = mpsc::channel();
-        thread::spawn(move || done.send(thread.join().is_ok()));
-        assert_eq!(is_done.recv_timeout(Duration::from_secs(3)), Ok(true));
+        thread::spawn(move || {
+            let has_failed = threads.have_failed();
+            threads.join();
+            done.send(has_failed)
+        });
+        assert_eq!(is_done.recv_timeout(Duration::from_secs(3)), Ok(false));
     }
 }

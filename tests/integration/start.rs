@@ -1,8 +1,10 @@
-//! What stops the server before it has started: one line that says so.
+//! What stops the server before it has started, or as soon as it has: one line that says so.
 
+use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use crate::relay::threads::Shared;
 use crate::tls::Identity;
 
 /// Starts the server where it must not start, and returns what it says.
@@ -53,4 +55,31 @@ fn a_secret_that_could_be_guessed_is_refused() {
     assert!(!said.contains("fifteen"), "{said}");
     let said = refused(&["--secret-file", "/nowhere"]);
     assert!(said.contains("cannot read a secret from /nowhere"), "{said}");
+}
+
+/// The sockets of a relay that has been full let others in who ask for it. A server does not.
+#[test]
+fn a_second_server_takes_no_callers_from_a_relay_of_several_threads() {
+    let relay = Shared::bind("127.0.0.1:0");
+    let listen = relay.address.to_string();
+    let expected = format!("sotto: cannot listen on {listen}: Address already in use (os error 98)\n");
+    assert_eq!(refused(&["--listen", &listen]), expected, "without its TCP port");
+    let _tcp = TcpListener::bind(relay.address).expect("a free port");
+    assert_eq!(refused(&["--listen", &listen]), expected);
+}
+
+/// A relay that can hear nobody is not kept: whoever has started the server can start it again.
+#[test]
+fn a_server_whose_relay_fails_says_so_and_ends() {
+    let done = Command::new("strace")
+        .args(["-f", "-qqq", "-o", "/dev/null", "-e", "trace=recvmmsg", "-e", "inject=recvmmsg:error=EIO"])
+        .args([env!("CARGO_BIN_EXE_sotto"), "--listen", "127.0.0.1:0"])
+        .stdin(Stdio::null())
+        .output()
+        .expect("strace");
+    assert_eq!(done.status.code(), Some(1));
+    assert!(done.stdout.starts_with(b"listening on "));
+    let said = String::from_utf8(done.stderr).expect("a text");
+    assert!(said.contains("the relay cannot receive"), "{said}");
+    assert_eq!(said.lines().last(), Some("sotto: the relay has failed"), "{said}");
 }

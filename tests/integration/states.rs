@@ -290,6 +290,55 @@ async fn the_privacy_page_reads_well_in_every_light_and_without_scripts() {
     server.stop().await;
 }
 
+#[tokio::test]
+async fn the_text_line_is_in_nobodys_way() {
+    let _turn = turn().await;
+    let server = TestServer::start_with(&["--text-line"]).await;
+    let (visitor, partner) = (Browser::chromium(None).await, Browser::chromium(None).await);
+    visitor.open(&server.url()).await;
+    partner.open(&server.url()).await;
+    visitor.press("start").await;
+    visitor.until("waiting").await;
+    partner.press("start").await;
+    visitor.until("talking").await;
+    with_axe(&visitor).await;
+    let sizes = [(390, 664, "light"), (320, 568, "dark"), (1280, 800, "dark")];
+    let places = r"return ['mute', 'end'].map(name => {
+        const { x, y } = document.querySelector(`[data-action=${name}]`).getBoundingClientRect();
+        return [x, y + scrollY];
+    })";
+    for (width, height, scheme) in sizes {
+        look(&visitor, width, height, scheme).await;
+        visitor.wait(TOO_WIDE, vec![]).await.expect("the page comes to rest");
+        let before = visitor.run(places, vec![]).await;
+        // What comes while it is closed moves nothing under a finger.
+        let news = format!("closed at {width}");
+        partner.types(&news).await;
+        visitor.reads(&news).await;
+        assert_eq!(visitor.run(places, vec![]).await, before, "at {width}");
+        inspect_text_line(&visitor, "closed", width, scheme).await;
+        visitor.open_text_line().await;
+        visitor.types("I can’t speak just now.").await;
+        partner.reads("I can’t speak just now.").await;
+        inspect_text_line(&visitor, "open", width, scheme).await;
+        let button = "return document.querySelector('[data-part=type] button').getBoundingClientRect().height";
+        assert!(visitor.run(button, vec![]).await.as_f64().expect("a height") >= 48.0);
+        visitor.run("document.querySelector('[data-part=typing]').open = false", vec![]).await;
+    }
+    visitor.quit().await;
+    partner.quit().await;
+    server.stop().await;
+}
+
+/// Looks at the panel of the text line as it is.
+async fn inspect_text_line(visitor: &Browser, how: &str, width: u32, scheme: &str) {
+    let wide = visitor.wait(TOO_WIDE, vec![]).await.expect("the page comes to rest");
+    assert_eq!(wide, json!([]), "{how}, something stands out at {width}");
+    assert_eq!(visitor.run(OUT_OF_REACH, vec![]).await, json!(0), "{how} at {width}: controls out of sight");
+    assert_eq!(visitor.wait(AXE, vec![]).await.expect("axe-core answers"), json!([]), "{how} {width} {scheme}");
+    visitor.screenshot(&format!("typing-{how}-{width}-{scheme}")).await;
+}
+
 /// Whether the help is open.
 const HELP_IS_OPEN: &str = "return document.querySelector('dialog').open";
 

@@ -3,14 +3,18 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Call } from '../../static/js/call.js';
+import { decode, encode } from '../../static/js/text.js';
 
 const CALL = '0b3d7c5e-8a53-4d0b-9a2f-6c1f0e2d4b5a';
 const RELAY = { transports: ['udp'], username: `1:${CALL}:a`, credential: 'abcd' };
 const PAGE = { protocol: 'https:', hostname: 'sotto.example', port: '' };
 
 /** A call whose peer connection is in the test's hands. */
-function setUp({ offerer = false } = {}) {
-  const it = { said: [] };
+function setUp({ offerer = false, track = null, more = {} } = {}) {
+  const it = { said: [], shaped: [], sent: [] };
+  it.sender = { replaceTrack: async (track) => { it.sent.push([track.name, it.shaped.length]); } };
+  const shaper = { shape: (sender) => it.shaped.push(sender) };
+  it.track = (name) => ({ name, readyState: 'live', stop() { this.readyState = 'ended'; } });
   globalThis.RTCRtpReceiver = { getCapabilities: () => null };
   globalThis.RTCPeerConnection = class {
     constructor(configuration) {
@@ -19,14 +23,16 @@ function setUp({ offerer = false } = {}) {
       it.channel = { readyState: 'connecting', sent: [], send: (data) => it.channel.sent.push(data) };
       it.closed = false;
     }
-    addTransceiver() { return { sender: {}, setCodecPreferences() {} }; }
+    addTransceiver() { return { sender: it.sender, setCodecPreferences() {} }; }
+    async setRemoteDescription() {}
+    getTransceivers() { return [{ sender: it.sender }]; }
     createDataChannel() { return it.channel; }
     async setLocalDescription() {}
     close() { it.closed = true; }
   };
   const say = (name) => (...all) => it.said.push([name, ...all]);
-  const handlers = Object.fromEntries(['onDescribed', 'onRenewed', 'onGathered', 'onStream', 'onConnected', 'onWeak', 'onFailed', 'onBye'].map((name) => [name, say(name)]));
-  it.call = new Call({ type: 'matched', call: CALL, side: 'a', offerer, relay: RELAY }, null, PAGE, handlers);
+  const handlers = Object.fromEntries(['onDescribed', 'onRenewed', 'onGathered', 'onStream', 'onConnected', 'onWeak', 'onFailed', 'onBye', 'onEmoji', 'onUnverified', 'onLine'].map((name) => [name, say(name)]));
+  it.call = new Call({ type: 'matched', call: CALL, side: 'a', offerer, relay: RELAY, ...more }, track, shaper, PAGE, handlers);
   return it;
 }
 
@@ -67,4 +73,48 @@ test('a farewell is heard, and nothing else that comes on the channel', () => {
   it.channel.onmessage({ data: 'hello' });
   it.channel.onmessage({ data: 'bye' });
   assert.deepEqual(it.said, [['onBye']]);
+});
+
+test('what is typed is nothing where the server has not said that it may be', () => {
+  const [off, on] = [setUp(), setUp({ more: { text_line: true } })];
+  for (const it of [off, on]) {
+    it.channel.readyState = 'open';
+    it.channel.onopen();
+    it.call.type('hello');
+    it.channel.onmessage({ data: encode('hello yourself').buffer });
+  }
+  // The connection has no descriptions here, which the emoji do not like.
+  const lines = ({ said }) => said.filter(([name]) => name === 'onLine');
+  assert.deepEqual([lines(off), off.channel.sent], [[], []]);
+  assert.deepEqual(lines(on), [['onLine', 'me', 'hello'], ['onLine', 'them', 'hello yourself']]);
+  assert.deepEqual(on.channel.sent.map(decode), ['hello']);
+});
+
+const settled = () => new Promise((resolve) => setImmediate(resolve));
+const OFFER = { ufrag: 'abcd', pwd: 'a'.repeat(22), fingerprint: '00'.repeat(32), setup: 'actpass', payload_type: 111 };
+
+test('what is sent is shaped before the first packet of it, on either side', async () => {
+  const track = { name: 'voice', stop() {} };
+  const offerer = setUp({ offerer: true, track });
+  assert.deepEqual(offerer.shaped, [offerer.sender]);
+  const answerer = setUp({ track });
+  answerer.call.receive({ type: 'describe', call: CALL, description: OFFER });
+  await settled();
+  assert.deepEqual(answerer.shaped, [answerer.sender]);
+  assert.deepEqual(answerer.sent, [['voice', 1]], 'the track comes after the transform');
+});
+
+test('the track is the call\'s own: replaced, the one before is stopped, and the last one at the end', async () => {
+  const it = setUp();
+  const [first, second, third] = ['first', 'second', 'third'].map(it.track);
+  const call = setUp({ offerer: true, track: first });
+  call.call.replaceTrack(second);
+  assert.equal(first.readyState, 'live', 'not before the other is sent');
+  await settled();
+  assert.deepEqual(call.sent, [['second', 1]]);
+  assert.deepEqual([first, second].map(({ readyState }) => readyState), ['ended', 'live']);
+  call.call.replaceTrack(third);
+  call.call.close(false);
+  await settled();
+  assert.deepEqual([second, third].map(({ readyState }) => readyState), ['ended', 'ended']);
 });

@@ -12,8 +12,9 @@ const DESCRIPTION = { ufrag: 'abcd', pwd: 'abcdefghijklmnopqrstuv', fingerprint:
 
 const frame = (type, fields = {}) => ({ type: 'frame', frame: { type, ...fields } });
 const timeout = (timer) => ({ type: 'timeout', timer });
-const matched = (offerer = true, call = CALL) =>
-  frame('matched', { call, side: 'a', offerer, relay: { transports: ['udp'], username: `1:${call}:a`, credential: 'abcd' } });
+const matched = (offerer = true, call = CALL, more = {}) =>
+  frame('matched', { call, side: 'a', offerer, relay: { transports: ['udp'], username: `1:${call}:a`, credential: 'abcd' }, ...more });
+const line = (who, text = 'hello') => ({ type: 'line', line: { who, text } });
 const welcome = (call) => frame('welcome', { resume: '0'.repeat(32), ...(call && { call }) });
 const ended = (why, call = CALL) => frame('ended', { call, why });
 const describe = frame('describe', { call: CALL, description: DESCRIPTION });
@@ -44,7 +45,7 @@ const WAYS = {
   offered: [...WAITING, 'hidden', matched()],
   connecting: CONNECTING,
   talking: TALKING,
-  rejoining: [...TALKING, 'failed'],
+  rejoining: [...TALKING, line('me'), line('them'), 'failed'],
   ended: [...TALKING, 'bye'],
   resting: [...TALKING, 'end', 'rest'],
   offline: [START, 'ready', 'granted', timeout('unreachable')],
@@ -54,20 +55,21 @@ const WAYS = {
 const EVENTS = [
   START,
   ...['retry', 'stop', 'accept', 'decline', 'mute', 'end', 'again', 'rest', 'vanish', 'granted', 'devices', 'doubt', 'checked',
-    'down', 'connected', 'weak', 'failed', 'bye', 'ready', 'missing', 'hidden', 'visible', 'online', 'pagehide'].map((type) => ({ type })),
+    'down', 'connected', 'weak', 'failed', 'bye', 'unverified', 'ready', 'missing', 'hidden', 'visible', 'online', 'pagehide'].map((type) => ({ type })),
   ...['dismissed', 'site', 'system', 'none', 'busy', 'ignored', 'unsupported', 'calls'].map((problem) => ({ type: 'refused', problem })),
   { type: 'described', description: DESCRIPTION },
   { type: 'gathered', port: 50_000 },
   { type: 'broken', call: CALL }, { type: 'broken', call: OTHER },
   { type: 'renewed', ufrag: 'abcd', pwd: 'abcdefghijklmnopqrstuv' },
   ...['prompt', 'quiet', 'unreachable', 'offer', 'connecting', 'weak', 'rejoining', 'restart', 'fetch', 'pause'].map(timeout),
-  welcome(), welcome(CALL), frame('waiting'), frame('slow_down', { retry_after: 10 }), frame('cool_down', { retry_after: 600, category: 'asking' }), { type: 'report', category: 'asking' }, matched(true), matched(false), matched(true, OTHER), describe, candidate,
+  welcome(), welcome(CALL), frame('waiting'), frame('slow_down', { retry_after: 10 }), frame('cool_down', { retry_after: 600, category: 'asking' }), { type: 'tell', category: 'asking' }, { type: 'report' }, matched(true), matched(false), matched(true, OTHER), describe, candidate,
   frame('restart', { call: CALL, ufrag: 'abcd', pwd: 'abcdefghijklmnopqrstuv' }),
   ...['left', 'lost', 'vanished'].flatMap((why) => [ended(why), ended(why, OTHER)]),
   frame('problem', { code: 'too_many', text: '' }), frame('closing', { in: 5 }),
+  { type: 'typing', open: true }, { type: 'typing', open: false }, { type: 'type', text: 'hello' }, line('me'), line('them'),
 ];
 
-const label = (event) => [event.type, event.frame?.type, event.frame?.why, event.timer, event.problem, event.frame?.call?.slice(0, 4)].filter(Boolean).join(' ');
+const label = (event) => [event.type, event.open, event.line?.who, event.frame?.type, event.frame?.why, event.timer, event.problem, event.frame?.call?.slice(0, 4)].filter(Boolean).join(' ');
 
 /** Whether this state and another are the same for whoever asks what can happen. */
 const key = (state) => JSON.stringify(state);
@@ -101,6 +103,9 @@ for (const name of NAMES) {
       if (state.name !== before.name) {
         assert.equal(effects.some((effect) => effect.do === 'stopTimers'), true, 'timers belong to their state');
       }
+      if (!CALLS.includes(state.name)) {
+        assert.deepEqual([state.typing, state.unread, state.lines], [false, false, []], 'what was typed is gone with the call');
+      }
       if (CALLS.includes(before.name) && !CALLS.includes(state.name)) {
         assert.ok(effects.some((effect) => effect.do === 'hangUp'), 'a call that is left is hung up');
       }
@@ -119,7 +124,8 @@ test('no dead ends: from everywhere one can get back to the first page and on to
     const state = edge.pop();
     for (const event of EVENTS) {
       const { state: next } = reduce(state, event);
-      const known = { ...next, held: next.held.slice(0, 2) };
+      // What is typed opens and closes nothing.
+      const known = { ...next, held: next.held.slice(0, 2), typing: false, unread: false, lines: [] };
       found.get(key(state)).to.add(key(known));
       if (found.has(key(known))) continue;
       found.set(key(known), { state: known, to: new Set() });
@@ -206,7 +212,7 @@ test('a pause lasts as long as the server says, and then the page joins by itsel
 });
 
 test('a report ends the call, goes out once, and can still be made when the call is over', () => {
-  const report = { type: 'report', category: 'asking' };
+  const report = { type: 'tell', category: 'asking' };
   const sent = { type: 'report', call: CALL, category: 'asking' };
   for (const name of ['talking', 'rejoining']) {
     const { state, sent: frames, did } = walk(...WAYS[name], report);
@@ -488,4 +494,46 @@ test('a page that is seen again does not sit its wait out', () => {
 
 test('a microphone that comes after the end is let go', () => {
   for (const name of ['ended', 'resting']) assert.deepEqual(walk(...WAYS[name], 'granted').did, ['release'], name);
+});
+
+const TYPING = [...WAITING, matched(true, CALL, { text_line: true }), { type: 'described', description: DESCRIPTION }, describe, 'connected'];
+
+test('a line is typed only where the server has said that it may be', () => {
+  const type = { type: 'type', text: 'hello' };
+  assert.deepEqual(walk(...TYPING, type).effects, [{ do: 'type', text: 'hello' }]);
+  assert.deepEqual(walk(...TYPING, 'failed', type).effects, [{ do: 'type', text: 'hello' }], 'on a thin line it waits in the channel');
+  assert.deepEqual(walk(...TALKING, type).effects, []);
+  for (const name of NAMES.filter((name) => !CALLS.includes(name))) assert.deepEqual(walk(...WAYS[name], type).effects, [], name);
+});
+
+test('what the partner has typed is said once, until it is looked at', () => {
+  const said = (...events) => walk(...TYPING, ...events).effects.filter((effect) => effect.do === 'say');
+  assert.deepEqual(said(line('them')), [{ do: 'say', word: 'type.unread' }]);
+  assert.deepEqual(said(line('them'), line('them')), []);
+  assert.deepEqual(said(line('me')), []);
+  assert.deepEqual(said({ type: 'typing', open: true }, line('them')), []);
+  assert.equal(walk(...TYPING, line('them')).state.unread, true);
+  assert.equal(walk(...TYPING, line('them'), line('me')).state.unread, true);
+  const looked = [line('them'), { type: 'typing', open: true }];
+  assert.equal(walk(...TYPING, ...looked).state.unread, false);
+  assert.deepEqual(said(...looked, { type: 'typing', open: false }, line('them')), [{ do: 'say', word: 'type.unread' }]);
+});
+
+test('the last hundred lines are kept, in order, and none beyond the call', () => {
+  const many = Array.from({ length: 250 }, (_, index) => line(index % 2 ? 'me' : 'them', String(index)));
+  const { state } = walk(...TYPING, ...many);
+  assert.deepEqual(state.lines.map(({ text }) => Number(text)), Array.from({ length: 100 }, (_, index) => 150 + index));
+  for (const end of ['end', 'bye', 'vanish', 'pagehide', ended('left'), ended('lost'), ended('vanished'), { type: 'broken', call: CALL }]) {
+    assert.deepEqual(walk(...TYPING, ...many, end).state.lines, end.type === 'broken' ? state.lines : [], JSON.stringify(end));
+  }
+  assert.deepEqual(walk(...TYPING, 'failed', ...many, timeout('rejoining')).state.lines, []);
+});
+
+test('whether what is sent is padded is known, and changes nothing else', () => {
+  for (const name of NAMES) {
+    const before = walk(...WAYS[name]).state;
+    for (const padded of [false, true]) {
+      assert.deepEqual(reduce(before, { type: 'shaped', padded }), { state: { ...before, padded }, effects: [] }, name);
+    }
+  }
 });

@@ -130,12 +130,36 @@ describe('microphone', () => {
       onDoubt: () => it.said.push('doubt'),
     });
     it.stream = () => {
-      const track = { readyState: 'live', enabled: true, stop: () => { track.readyState = 'ended'; } };
+      const live = (enabled) => ({ readyState: 'live', enabled, stop() { this.readyState = 'ended'; }, clone() { return live(this.enabled); } });
+      const track = live(true);
       return { track, getTracks: () => [track], getAudioTracks: () => [track] };
     };
     it.settle = () => new Promise((resolve) => setImmediate(resolve));
     return it;
   };
+
+  test('a copy for a call is muted, let go and replaced with the microphone', async () => {
+    const it = setUp();
+    void it.microphone.ask();
+    it.answers[0].grant(it.stream());
+    await it.settle();
+    const [first, second] = [it.microphone.copy(), it.microphone.copy()];
+    assert.ok(new Set([it.microphone.track, first, second]).size === 3, 'each has a name of its own');
+    it.microphone.mute(true);
+    assert.deepEqual([first.enabled, second.enabled], [false, false]);
+    assert.equal(it.microphone.copy().enabled, false, 'made while muted');
+    it.microphone.mute(false);
+    assert.deepEqual([first.enabled, second.enabled], [true, true]);
+    first.stop();
+    void it.microphone.renew();
+    it.answers[1].grant(it.stream());
+    await it.settle();
+    assert.equal(second.readyState, 'ended', 'with the one it was copied from');
+    const third = it.microphone.copy();
+    it.microphone.release();
+    assert.equal(third.readyState, 'ended');
+    assert.equal(it.microphone.copy(), null);
+  });
 
   test('is granted, muted, doubted and let go', async () => {
     const it = setUp();

@@ -14,7 +14,7 @@ for (const { name, frame } of golden('server')) {
   test(`refuses in it an unknown field, and a field missing: ${name}`, () => {
     assert.equal(read(JSON.stringify({ ...frame, sdp: 'v=0' })), null);
     for (const field of Object.keys(frame)) {
-      if (frame.type === 'welcome' && field === 'call') continue;
+      if (frame.type === 'welcome' && field === 'call' || field === 'text_line') continue;
       const { [field]: _, ...rest } = frame;
       assert.equal(read(JSON.stringify(rest)), null, field);
       for (const value of [null, [], {}, '', -1, 1.5, 'x'.repeat(9000)]) {
@@ -63,6 +63,8 @@ for (const [name, frame] of Object.entries({
   'a user name of another kind': withRelay({ username: 'alice' }),
   'a credential with a line break': withRelay({ credential: 'ab\ncd' }),
   'a third side': { ...matched, side: 'c' },
+  'no typing said in so many words': { ...matched, text_line: false },
+  'typing by any other word': { ...matched, text_line: 'true' },
   'a call in upper case': { ...matched, call: CALL.toUpperCase() },
   'a name inherited from Object': { type: 'toString' },
   'a prototype': { type: '__proto__' },

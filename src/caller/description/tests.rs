@@ -123,6 +123,15 @@ fn what_is_missing_or_out_of_bounds_is_named() {
     assert_eq!(with("maispWtTqWBMhCZf", "a b c d"), Err(DescriptionError::Ufrag));
     assert_eq!(with("meTzzWPJFljRrDqPcERaSmDYHxIrentW", "short"), Err(DescriptionError::Pwd));
     assert_eq!(with("sha-256", "sha-1"), Err(DescriptionError::Fingerprint));
+    let line = CRATE_OFFER.lines().find(|line| line.starts_with("a=fingerprint")).unwrap();
+    for (second, one_certificate) in [
+        (line.to_owned(), true),
+        (line.replace("sha-256 B5", "sha-256 B6"), false),
+        (format!("a=fingerprint:sha-1 {}", vec!["00"; 20].join(":")), false),
+    ] {
+        let read = extract(&format!("{CRATE_OFFER}{second}\r\n"));
+        assert_eq!(read.is_ok(), one_certificate, "{second}");
+    }
     assert_eq!(with("B5:32:", ""), Err(DescriptionError::Fingerprint));
     assert_eq!(with("actpass", "holdconn"), Err(DescriptionError::Setup));
     assert_eq!(with("rtpmap:111", "rtpmap:11"), Err(DescriptionError::PayloadType));

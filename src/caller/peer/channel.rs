@@ -11,14 +11,17 @@ use super::connection::Happened;
 /// What ends a connection from the data channel, as the page says it.
 pub(super) const BYE: &str = "bye";
 
-/// Waits for the partner's `bye`; whatever else comes over the data channel is not for us yet.
-pub(super) async fn listen_for_bye(channel: Arc<dyn DataChannel>, events: mpsc::Sender<Happened>) {
+/// Tells that the channel is open, of bytes, and of the partner's `bye`, which is the last. Any other text is nothing.
+pub(super) async fn listen(channel: Arc<dyn DataChannel>, events: mpsc::Sender<Happened>) {
     while let Some(event) = channel.poll().await {
-        if let DataChannelEvent::OnMessage(message) = event
-            && message.is_string
-            && message.data == BYE.as_bytes()
-        {
-            let _ = events.send(Happened::Event(Event::Bye)).await;
+        let event = match event {
+            DataChannelEvent::OnOpen => Event::Open,
+            DataChannelEvent::OnMessage(message) if !message.is_string => Event::Bytes(message.data.freeze()),
+            DataChannelEvent::OnMessage(message) if message.data == BYE.as_bytes() => Event::Bye,
+            _ => continue,
+        };
+        let last = event == Event::Bye;
+        if events.send(Happened::Event(event)).await.is_err() || last {
             return;
         }
     }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use rtc::ice::mdns::MulticastDnsMode;
 use rtc::peer_connection::certificate::RTCCertificate;
 use rtc::rtp_transceiver::rtp_sender::RtpCodecKind;
+use sha2::{Digest, Sha256};
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
 use tokio::task::AbortHandle;
@@ -21,10 +22,12 @@ use webrtc::peer_connection::{
     configure_rtcp_reports,
 };
 
-use super::channel::{BYE, listen_for_bye};
+use super::channel::{BYE, listen};
+use super::runtime::OneByOne;
 use super::voice::{Heard, Voice, audio_track, flush, opus};
 use super::{Event, PeerError, Settings};
 use crate::caller::description;
+use crate::caller::sas::{SasError, Value};
 use crate::protocol::{Description, Pwd, Ufrag};
 
 /// How often the driver of a connection that is not up yet is woken. Version 0.21.1 hands what it relays to
@@ -45,7 +48,7 @@ const FAREWELL_DEADLINE: Duration = Duration::from_millis(300);
 const EVENT_CAPACITY: usize = 64;
 
 /// What the handler tells.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) enum Happened {
     Event(Event),
     GatheringOver,
@@ -105,6 +108,7 @@ impl Connection {
                 .with_interceptor_registry(configure_rtcp_reports(Registry::new()))
                 .with_setting_engine(engine.build())
                 .with_handler(Arc::new(handler))
+                .with_runtime(Arc::new(OneByOne))
                 .with_udp_addrs(vec![local])
                 .build()
                 .await
@@ -122,10 +126,11 @@ impl Connection {
             .await
             .map_err(step("add a data channel"))?;
 
-        let voice = Voice { track: track.clone(), packets: settings.voice.clone(), payload_type, ssrc };
+        let spoken = settings.spoken.clone();
+        let voice = Voice::new(track.clone(), spoken, &settings.voice, payload_type, ssrc)?;
         let tasks = vec![
             tokio::spawn(voice.speak(connected)).abort_handle(),
-            tokio::spawn(listen_for_bye(channel.clone(), events_in)).abort_handle(),
+            tokio::spawn(listen(channel.clone(), events_in)).abort_handle(),
         ];
         Ok(Self { peer: Some(peer), channel, track, events, tasks, version: 0 })
     }
@@ -179,12 +184,38 @@ impl Connection {
         self.peer()?.restart_ice().await.map_err(|_| PeerError::Step("restart ICE"))
     }
 
-    pub(super) async fn bye(&self) {
-        if self.channel.send_text(BYE).await.is_err() {
-            return;
+    /// The fingerprints in the descriptions that are in force, this side's and the partner's, which the partner's
+    /// certificate has been held against.
+    pub(super) async fn fingerprints(&self) -> Result<(Value, Value), SasError> {
+        let peer = self.peer().map_err(|_| SasError::Fingerprint)?;
+        let own = value(peer.current_local_description().await)?;
+        let partners = value(peer.current_remote_description().await)?;
+        let sctp = peer.sctp().await.ok_or(SasError::Certificate)?;
+        let certificates = sctp.transport().get_remote_certificates().await.map_err(|_| SasError::Certificate)?;
+        // The partner's own comes first (RFC 8446 §4.4.2).
+        let certificate = certificates.first().ok_or(SasError::Certificate)?;
+        if Sha256::digest(certificate).as_slice() != partners {
+            return Err(SasError::Certificate);
         }
-        // From SCTP to the core, from the core to TURN, from TURN to the socket. An acknowledgement would
-        // take SCTP's 200 ms (RFC 9260 §6.2), and the server tells the partner as well.
+        Ok((own, partners))
+    }
+
+    /// Sends bytes over the data channel.
+    pub(super) async fn send(&self, bytes: &[u8]) -> Result<(), PeerError> {
+        self.channel.send(bytes.into()).await.map_err(|_| PeerError::Step("send bytes"))?;
+        self.push_out().await;
+        Ok(())
+    }
+
+    pub(super) async fn bye(&self) {
+        // An acknowledgement would take SCTP's 200 ms (RFC 9260 §6.2), and the server tells the partner as well.
+        if self.channel.send_text(BYE).await.is_ok() {
+            self.push_out().await;
+        }
+    }
+
+    /// Gets a message out of the door: from SCTP to the core, from the core to TURN, from TURN to the socket.
+    async fn push_out(&self) {
         let mut nudge = interval(NUDGE);
         for _ in 0..3 {
             nudge.tick().await;
@@ -262,6 +293,12 @@ impl PeerConnectionEventHandler for Handler {
             }
         });
     }
+}
+
+/// The fingerprint in a description, in bytes.
+fn value(description: Option<RTCSessionDescription>) -> Result<Value, SasError> {
+    let fingerprint = description.as_ref().and_then(|description| description::fingerprint(&description.sdp));
+    fingerprint.map(|fingerprint| fingerprint.bytes()).ok_or(SasError::Fingerprint)
 }
 
 /// The address of the network interface that leads to the relay. Connecting a UDP socket sends nothing.

@@ -5,6 +5,7 @@ use std::net::UdpSocket;
 use tokio::time::timeout;
 
 use super::*;
+use crate::caller::padding::{PACKET_BYTES, pad};
 use crate::clock::Now;
 use crate::protocol::{CallId, RELAYED_ADDRESS, Side};
 use crate::relay;
@@ -63,6 +64,7 @@ impl Line {
                 username: credentials.username,
                 credential: credentials.credential,
                 relayed_address: RELAYED_ADDRESS.into(),
+                spoken: Arc::default(),
                 voice: vec![Bytes::from(vec![side as u8; 80])].into(),
             }
         });
@@ -135,7 +137,11 @@ async fn each_hears_the_other_and_is_told_of_a_farewell() {
     let mut pair = Pair::connect(&line).await;
     pair.hear(10).await;
     for (side, partner) in [(0, Side::B), (1, Side::A)] {
-        assert_eq!(pair.heard[side].last(), vec![vec![partner as u8; 80]; 5], "the last five, and no more");
+        assert_eq!(
+            pair.heard[side].last(),
+            vec![pad(&[partner as u8; 80], PACKET_BYTES); 5],
+            "the last five, and no more"
+        );
     }
 
     pair.offerer.bye().await;

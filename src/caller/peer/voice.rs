@@ -16,9 +16,9 @@ use tokio::time::{MissedTickBehavior, interval};
 use webrtc::media_stream::track_local::TrackLocal;
 use webrtc::media_stream::track_local::static_rtp::TrackLocalStaticRTP;
 
-use super::OFFERED_PAYLOAD_TYPE;
 use super::connection::NUDGE;
-use crate::caller::description;
+use super::{OFFERED_PAYLOAD_TYPE, PeerError};
+use crate::caller::{description, padding};
 
 /// One Opus packet stands for this long (RFC 7587 §4.2).
 const FRAME: Duration = Duration::from_millis(20);
@@ -67,20 +67,67 @@ impl Heard {
     }
 }
 
+/// Packets that this side says once each, in place of those that it says over and over.
+#[derive(Default)]
+pub(crate) struct Spoken(Mutex<VecDeque<Bytes>>);
+
+impl Spoken {
+    /// How many wait at the most, a fifth of a second: what is older is not worth saying any more.
+    const MOST: usize = 10;
+
+    pub(crate) fn push(&self, packet: Bytes) {
+        let mut packets = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if packets.len() == Self::MOST {
+            packets.pop_front();
+        }
+        packets.push_back(packet);
+    }
+
+    fn pop(&self) -> Option<Bytes> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).pop_front()
+    }
+}
+
 /// What this side says.
 pub(super) struct Voice {
     pub(super) track: Arc<TrackLocalStaticRTP>,
-    pub(super) packets: Arc<[Bytes]>,
-    pub(super) payload_type: u8,
-    pub(super) ssrc: u32,
+    spoken: Arc<Spoken>,
+    packets: Vec<Bytes>,
+    payload_type: u8,
+    ssrc: u32,
+    sequence_number: u16,
+    timestamp: u32,
 }
 
 impl Voice {
+    /// These packets over and over, or silence if there are none: every one of the same size. Both counters of RTP
+    /// begin anywhere (RFC 3550 §5.1).
+    pub(super) fn new(
+        track: Arc<TrackLocalStaticRTP>,
+        spoken: Arc<Spoken>,
+        packets: &[Bytes],
+        payload_type: u8,
+        ssrc: u32,
+    ) -> Result<Self, PeerError> {
+        let random = || getrandom::u32().map_err(|_| PeerError::Step("find a random number"));
+        let silence = [Bytes::from_static(padding::SILENCE)];
+        let packets = if packets.is_empty() { &silence } else { packets };
+        Ok(Self {
+            track,
+            spoken,
+            packets: packets.iter().map(|packet| padding::pad(packet, padding::PACKET_BYTES)).collect(),
+            payload_type,
+            ssrc,
+            // Not near the wrap: until it has seen one packet, SRTP guesses how often it has wrapped (RFC 3711 §3.3.1).
+            sequence_number: (random()? & 0x7FFF) as u16,
+            timestamp: random()?,
+        })
+    }
+
     /// Wakes the driver until the connection is up, then sends one packet every 20 ms; for as long as the
     /// connection lives.
     pub(super) async fn speak(self, mut connected: watch::Receiver<bool>) {
-        let mut sequence_number: u16 = 0;
-        let mut timestamp: u32 = 0;
+        let Self { mut sequence_number, mut timestamp, .. } = self;
         let mut packets = self.packets.iter().cycle();
         loop {
             let mut nudge = interval(NUDGE);
@@ -104,7 +151,12 @@ impl Voice {
                         continue;
                     }
                 }
-                let Some(payload) = packets.next() else {
+                let Some(payload) = self
+                    .spoken
+                    .pop()
+                    .map(|packet| padding::pad(&packet, padding::PACKET_BYTES))
+                    .or_else(|| packets.next().cloned())
+                else {
                     continue;
                 };
                 let packet = rtp::Packet {
@@ -117,7 +169,7 @@ impl Voice {
                         ssrc: self.ssrc,
                         ..rtp::Header::default()
                     },
-                    payload: payload.clone(),
+                    payload,
                 };
                 sequence_number = sequence_number.wrapping_add(1);
                 timestamp = timestamp.wrapping_add(FRAME_TICKS);

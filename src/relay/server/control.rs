@@ -177,11 +177,16 @@ impl Server {
     /// Refresh, CreatePermission and ChannelBind: what an allocation's own user may do with it
     /// (RFC 8656 §5).
     fn change(&mut self, now: Now, from: &FiveTuple, user: User, request: &Message<'_>) -> Result<Response, u16> {
+        let method = request.method();
+        let peers: Vec<u16> = if method == CHANNEL_BIND {
+            self.table.ports(now.instant, user.call, user.side.other()).collect()
+        } else {
+            Vec::new()
+        };
         let allocation = self.table.of_client_mut(now.instant, from).ok_or(ErrorCode::ALLOCATION_MISMATCH)?;
         if allocation.user != user {
             return Err(ErrorCode::WRONG_CREDENTIALS);
         }
-        let method = request.method();
         if method == CREATE_PERMISSION {
             check_peers(request)?;
             allocation.permit(now.instant);
@@ -190,7 +195,7 @@ impl Server {
             let peer: XorPeerAddress = required(request)?;
             let peer = peer.addr(request.transaction_id());
             check_peer(peer)?;
-            let bound = allocation.bind(now.instant, number.channel(), peer.port());
+            let bound = allocation.bind(now.instant, number.channel(), peer.port(), &peers);
             if bound == Err(ErrorCode::INSUFFICIENT_CAPACITY) {
                 self.counts.over_quota.add_one();
             }

@@ -4,3 +4,4 @@ mod forward;
 mod limits;
 mod sequences;
 mod strangers;
+mod weaknesses;

@@ -6,16 +6,18 @@ use std::{
     io::{self, IoSlice, IoSliceMut},
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6, UdpSocket},
     os::fd::AsRawFd,
+    sync::atomic::{AtomicBool, Ordering},
 };
 
 use nix::{
     cmsg_space,
     libc::{in_addr, in_pktinfo, in6_addr, in6_pktinfo},
     sys::socket::{
-        ControlMessage, ControlMessageOwned, MsgFlags, MultiHeaders, RecvMsg, SockaddrStorage, recvmmsg, sendmmsg,
-        setsockopt, sockopt,
+        ControlMessage, ControlMessageOwned, MsgFlags, MultiHeaders, RecvMsg, Shutdown, SockaddrStorage, getsockopt,
+        recvmmsg, sendmmsg, setsockopt, shutdown, sockopt,
     },
 };
+use socket2::{Domain, Protocol, SockRef, Type};
 
 use super::{Wait, for_socket};
 use crate::{
@@ -26,14 +28,51 @@ use crate::{
     },
 };
 
-/// Asks for the address that each datagram was sent to, where there are several.
-pub(in crate::relay) fn prepare(socket: &UdpSocket) -> io::Result<()> {
-    match socket.local_addr()?.ip() {
+/// Asks for the address that each datagram was sent to, where there are several. `bound` is where the socket is, or
+/// will be.
+pub(in crate::relay) fn prepare(socket: &UdpSocket, bound: SocketAddr) -> io::Result<()> {
+    match bound.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => setsockopt(socket, sockopt::Ipv4PacketInfo, &true)?,
         IpAddr::V6(ip) if ip.is_unspecified() => setsockopt(socket, sockopt::Ipv6RecvPacketInfo, &true)?,
         _ => {}
     }
     Ok(())
+}
+
+/// Makes another socket for the address where the first one is, `prepare`s it, and binds it: from then on the system
+/// gives each client to one of them, by a hash of addresses and ports that nobody outside knows (SO_REUSEPORT,
+/// socket(7)).
+///
+/// A first one that is alone has its address to itself: a second server that is started by mistake cannot take half of
+/// its clients, nor can any other program of the same user. So it gets the option only now, when it needs company. (The
+/// manual wants it before the bind; the kernel's `reuseport_add_sock` makes a group of two then as well.)
+pub(in crate::relay) fn another(
+    first: &UdpSocket,
+    bound: SocketAddr,
+    prepare: impl FnOnce(&UdpSocket) -> io::Result<()>,
+) -> io::Result<UdpSocket> {
+    let domain = Domain::for_address(bound);
+    let socket = socket2::Socket::new(domain, Type::DGRAM, Some(Protocol::UDP))?;
+    if domain == Domain::IPV6 {
+        socket.set_only_v6(SockRef::from(first).only_v6()?)?;
+    }
+    let socket = UdpSocket::from(socket);
+    // Before it is bound: what comes is then marked by these options.
+    prepare(&socket)?;
+    let was_alone = !getsockopt(first, sockopt::ReusePort)?;
+    setsockopt(first, sockopt::ReusePort, &true)?;
+    setsockopt(&socket, sockopt::ReusePort, &true)?;
+    let done = SockRef::from(&socket).bind(&bound.into());
+    if done.is_err() && was_alone {
+        setsockopt(first, sockopt::ReusePort, &false)?;
+    }
+    done.map(|()| socket)
+}
+
+/// Has the thread that waits in [`Socket::receive`] return. The socket receives nothing more.
+pub(in crate::relay) fn wake(socket: &UdpSocket, _: SocketAddr) {
+    // Said to fail, since it is not connected; those who wait are woken all the same.
+    let _ = shutdown(socket.as_raw_fd(), Shutdown::Read);
 }
 
 pub(in crate::relay) struct Socket {
@@ -65,8 +104,8 @@ impl Socket {
         }
     }
 
-    /// Receives what there is, or waits for one, and says how many they are.
-    pub fn receive(&mut self, datagrams: &mut [Datagram], wait: Wait) -> io::Result<usize> {
+    /// Receives what there is, or waits for one, and says how many they are: none once it is `stopped`.
+    pub fn receive(&mut self, datagrams: &mut [Datagram], wait: Wait, stopped: &AtomicBool) -> io::Result<usize> {
         let flags = match wait {
             Wait::Yes => MsgFlags::MSG_WAITFORONE,
             Wait::No => MsgFlags::MSG_DONTWAIT,
@@ -78,6 +117,10 @@ impl Socket {
             let mut rooms = datagrams.iter_mut().map(|datagram| datagram.packet.room());
             let mut rooms: [_; BATCH] = array::from_fn(|_| [IoSliceMut::new(rooms.next().unwrap_or_default())]);
             let received = recvmmsg(self.socket.as_raw_fd(), &mut self.received, &mut rooms, flags, None)?;
+            if stopped.load(Ordering::Acquire) {
+                // What woke it is no datagram, and has no address to be read.
+                return Ok(0);
+            }
             for (came, message) in came.iter_mut().zip(received) {
                 let contacted = contacted(&message, self.bound);
                 is_whole &= contacted.is_some();

@@ -3,7 +3,8 @@
 
 use std::{
     io,
-    net::{SocketAddr, UdpSocket},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket},
+    sync::atomic::AtomicBool,
 };
 
 use super::{Wait, for_socket};
@@ -12,8 +13,29 @@ use crate::{
     relay::{batch::Datagram, five_tuple::FiveTuple},
 };
 
-pub(in crate::relay) fn prepare(_: &UdpSocket) -> io::Result<()> {
+pub(in crate::relay) fn prepare(_: &UdpSocket, _: SocketAddr) -> io::Result<()> {
     Ok(())
+}
+
+/// What SO_REUSEPORT means differs between systems, so there is one socket and one thread.
+#[cfg(not(target_os = "linux"))]
+pub(in crate::relay) fn another(
+    _: &UdpSocket,
+    _: SocketAddr,
+    _: impl FnOnce(&UdpSocket) -> io::Result<()>,
+) -> io::Result<UdpSocket> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+/// Has the thread that waits in [`Socket::receive`] return, by an empty datagram to itself.
+pub(in crate::relay) fn wake(socket: &UdpSocket, bound: SocketAddr) {
+    let loopback = match bound.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    // Where it does not arrive, the read timeout does the same, later.
+    let _ = socket.send_to(&[], SocketAddr::new(loopback, bound.port()));
 }
 
 pub(in crate::relay) struct Socket {
@@ -29,7 +51,7 @@ impl Socket {
     }
 
     /// Receives one datagram at most, and says how many it was.
-    pub fn receive(&mut self, datagrams: &mut [Datagram], wait: Wait) -> io::Result<usize> {
+    pub fn receive(&mut self, datagrams: &mut [Datagram], wait: Wait, _: &AtomicBool) -> io::Result<usize> {
         let Some(datagram) = datagrams.first_mut() else { return Ok(0) };
         let is_waiting = wait == Wait::Yes;
         if self.is_waiting != is_waiting {

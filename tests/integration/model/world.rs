@@ -624,7 +624,7 @@ impl World {
         parties.push(Party { line, side, offerer, wait });
         let relay =
             Relay { host: None, transports: vec![Transport::Udp], username: String::new(), credential: String::new() };
-        self.answer(line, ServerMessage::Matched { call, side, offerer, relay });
+        self.answer(line, ServerMessage::Matched { call, side, offerer, relay, text_line: false });
     }
 
     fn answer(&mut self, line: usize, frame: ServerMessage) {

@@ -15,10 +15,16 @@ use sotto::{
     relay::{Credentials, Secret},
 };
 use tokio::sync::oneshot;
-use tokio_rustls::rustls::StreamOwned;
+use tokio_rustls::rustls::{
+    StreamOwned,
+    pki_types::{CertificateDer, pem::PemObject},
+};
 
 use super::client::{Client, Received};
-use crate::tls::{self, Identity};
+use crate::{
+    server::TestServer,
+    tls::{self, Identity},
+};
 
 const CALL: CallId = CallId::from_u128(1);
 const OTHER_CALL: CallId = CallId::from_u128(2);
@@ -27,7 +33,7 @@ const OTHER_CALL: CallId = CallId::from_u128(2);
 const QUIET: Duration = Duration::from_millis(200);
 
 /// A server in this process, stopped when dropped.
-struct House {
+pub(super) struct House {
     address: SocketAddr,
     secret: Secret,
     stop: Option<oneshot::Sender<()>>,
@@ -35,7 +41,7 @@ struct House {
 }
 
 impl House {
-    fn start(listen: &str, identity: Option<&Identity>) -> Self {
+    pub fn start(listen: &str, identity: Option<&Identity>) -> Self {
         let file = std::env::temp_dir().join(format!("sotto-secret-{}", uuid::Uuid::new_v4()));
         std::fs::write(&file, "\n a secret of the tests \n").unwrap();
         let config = Config {
@@ -61,17 +67,17 @@ impl House {
         Self { address, secret, stop: Some(stop), thread: Some(thread) }
     }
 
-    fn at(&self, ip: &str) -> SocketAddr {
+    pub fn at(&self, ip: &str) -> SocketAddr {
         SocketAddr::new(ip.parse().unwrap(), self.address.port())
     }
 
-    fn mint(&self, call: CallId, side: Side) -> Credentials {
+    pub fn mint(&self, call: CallId, side: Side) -> Credentials {
         let unix = SystemTime::UNIX_EPOCH.elapsed().unwrap().as_secs();
         self.secret.mint(call, side, unix)
     }
 
     /// Somebody who has come this way, with an allocation.
-    fn client(&self, way: &str, ip: &str, call: CallId, side: Side) -> Client {
+    pub fn client(&self, way: &str, ip: &str, call: CallId, side: Side) -> Client {
         let (server, credentials) = (self.at(ip), self.mint(call, side));
         let mut client = match way {
             "udp" => Client::new(SocketAddr::new(server.ip(), 0), server, credentials),
@@ -84,7 +90,7 @@ impl House {
         client
     }
 
-    fn pair(&self, ways: [&str; 2], ips: [&str; 2], call: CallId) -> (Client, Client) {
+    pub fn pair(&self, ways: [&str; 2], ips: [&str; 2], call: CallId) -> (Client, Client) {
         let a = self.client(ways[0], ips[0], call, Side::A);
         let b = self.client(ways[1], ips[1], call, Side::B);
         assert_eq!(a.permit(b.relayed), 0);
@@ -118,7 +124,7 @@ impl Drop for House {
     }
 }
 
-fn exchange(a: &Client, b: &Client) {
+pub fn exchange(a: &Client, b: &Client) {
     a.send(b.relayed, b"indications");
     assert_eq!(b.receive(), Received::from_peer(a.relayed, b"indications"));
     assert_eq!(b.bind(0x4001, a.relayed), 0);
@@ -215,6 +221,44 @@ pub fn with_tls_there_are_three_on_one_port_and_pages_come_by_https() {
     assert!(socket.starts_with("HTTP/1.1 308"), "{socket}");
     let (a, b) = house.pair(["tcp", "tls"], ["127.0.0.1"; 2], CALL);
     exchange(&a, &b);
+}
+
+/// Who is connected stays so, and who comes is shown the new certificate; unless it is none.
+#[tokio::test]
+pub async fn a_renewed_certificate_is_shown_from_then_on() {
+    let identity = Identity::new();
+    let secret = identity.key.with_file_name("secret");
+    std::fs::write(&secret, "a secret of the tests").unwrap();
+    let mut flags = identity.flags().to_vec();
+    flags.extend(["--secret-file", secret.to_str().unwrap()]);
+    let server = TestServer::start_with(&flags).await;
+    let address = SocketAddr::from(([127, 0, 0, 1], server.port));
+    let client = |side| {
+        let unix = SystemTime::UNIX_EPOCH.elapsed().unwrap().as_secs();
+        let credentials = Secret::new(b"a secret of the tests").mint(CALL, side, unix);
+        let mut client = Client::tls(address, credentials, &[]);
+        assert_eq!(client.allocate(), 0);
+        client
+    };
+    let (a, b) = (client(Side::A), client(Side::B));
+    assert_eq!(a.permit(b.relayed), 0);
+    assert_eq!(b.permit(a.relayed), 0);
+    exchange_again(&a, &b);
+    let old = tls::shown(server.port);
+
+    std::fs::write(&identity.certificate, "half of a certif").unwrap();
+    let line = server.said("the certificate stays what it was").await;
+    assert!(line.contains("no certificate in"), "{line}");
+    assert_eq!(tls::shown(server.port), old);
+
+    identity.renew();
+    server.said("the certificate has been renewed").await;
+    let new = tls::shown(server.port);
+    assert_ne!(new, old);
+    assert_eq!(new, *CertificateDer::from_pem_file(&identity.certificate).unwrap());
+    exchange(&a, &b);
+    client(Side::A);
+    server.stop().await;
 }
 
 #[test]

@@ -12,8 +12,8 @@ use turn_types::{
 use crate::{
     protocol::Side,
     relay::{
-        allocation::MAX_CHANNELS,
-        testing::{CALL, OTHER_CALL, Outcome, START, Scene, peer, unsigned},
+        table::MAX_PER_SIDE,
+        testing::{CALL, Client, OTHER_CALL, Outcome, START, Scene, peer, unsigned},
     },
 };
 
@@ -147,19 +147,40 @@ fn a_channel_has_one_peer_and_a_peer_one_channel() {
 }
 
 #[test]
-fn channels_are_limited() {
+fn there_is_a_channel_for_every_allocation_of_the_partner() {
     let mut scene = Scene::new();
     let client = scene.allocated("198.51.100.1:1000", CALL, Side::A);
-    let mut bind = |index: usize| {
-        let index = index as u16;
-        client.bind(&mut scene, 0x4000 + index, peer(50_000 + index))
+    let mut number = 0x4000;
+    let mut bind = |scene: &mut Scene, port| {
+        number += 1;
+        (number, client.bind(scene, number, peer(port)).code())
     };
-    for index in 0..MAX_CHANNELS {
-        assert_eq!(bind(index).code(), 0);
+    // Names that nobody has, or has any more, take no room from those that somebody has.
+    for port in 0..200 {
+        assert_eq!(bind(&mut scene, port).1, 0);
     }
-    let full = ErrorCode::INSUFFICIENT_CAPACITY;
-    assert_eq!(bind(MAX_CHANNELS).code(), full);
-    assert_eq!(bind(0).code(), 0);
+    let mut address = 0;
+    for _ in 0..5 {
+        let partners = (0..MAX_PER_SIDE).map(|_| {
+            address += 1;
+            scene.allocated(&format!("198.51.100.2:{address}"), CALL, Side::B)
+        });
+        let partners: Vec<Client> = partners.collect();
+        for partner in &partners {
+            let (number, code) = bind(&mut scene, partner.port);
+            assert_eq!(code, 0);
+            assert_eq!(partner.permit(&mut scene, &[peer(client.port)]).code(), 0);
+            assert_eq!(client.say_on(&mut scene, number, b"x").delivered().0, partner.from);
+        }
+        // There is none left for a name alone; and whoever is refused one talks without.
+        let full = ErrorCode::INSUFFICIENT_CAPACITY;
+        assert_eq!(bind(&mut scene, 1).1, full);
+        let last = partners.last().unwrap();
+        assert_eq!(client.say(&mut scene, peer(last.port), b"x").delivered().0, last.from);
+        for partner in &partners {
+            assert_eq!(partner.refresh(&mut scene, 0).code(), 0);
+        }
+    }
 }
 
 #[test]

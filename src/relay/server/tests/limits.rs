@@ -65,12 +65,11 @@ fn allocations_and_channels_beyond_the_quota_are_refused_and_counted() {
     one_more.challenge(&mut scene);
     assert_eq!(one_more.allocate(&mut scene).code(), ErrorCode::ALLOCATION_QUOTA_REACHED);
     assert_eq!(scene.server.counts().over_quota.get(), 1);
-    scene.allocated("198.51.100.1:99", CALL, Side::B);
-
     for number in 0..MAX_CHANNELS as u16 {
-        assert_eq!(client.bind(&mut scene, 0x4000 + number, peer(50_000 + number)).code(), 0);
+        let partner = scene.allocated(&format!("198.51.100.2:{}", 1 + number), CALL, Side::B);
+        assert_eq!(client.bind(&mut scene, 0x4000 + number, peer(partner.port)).code(), 0);
     }
-    let code = client.bind(&mut scene, 0x4FFF, peer(60_000)).code();
+    let code = client.bind(&mut scene, 0x4FFF, peer(1)).code();
     assert_eq!(code, ErrorCode::INSUFFICIENT_CAPACITY);
     assert_eq!(scene.server.counts().over_quota.get(), 2);
 }

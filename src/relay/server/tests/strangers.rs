@@ -2,7 +2,6 @@
 
 use std::{
     io,
-    net::SocketAddr,
     sync::{Arc, Mutex},
 };
 
@@ -23,46 +22,6 @@ use crate::{
         },
     },
 };
-
-/// Where nothing must ever go.
-const ELSEWHERE: &[&str] = &[
-    "127.0.0.1:5000",
-    "10.0.0.1:5000",
-    "172.16.0.1:5000",
-    "192.168.0.1:5000",
-    "0.0.0.0:5000",
-    "169.254.169.254:80",
-    "100.64.0.1:5000",
-    "224.0.0.1:5000",
-    "255.255.255.255:5000",
-    "203.0.113.1:8080",
-    "198.51.100.1:1000",
-    "192.0.2.2:50000",
-    "[::]:5000",
-    "[::1]:5000",
-    "[::ffff:127.0.0.1]:5000",
-    "[::ffff:192.0.2.1]:50000",
-    "[::192.0.2.1]:50000",
-    "[64:ff9b::10.0.0.1]:5000",
-    "[fe80::1]:5000",
-    "[fd00::1]:5000",
-    "[ff02::1]:5000",
-    "[2001:db8::1]:5000",
-];
-
-#[test]
-fn there_is_no_way_to_a_peer_elsewhere() {
-    let mut scene = Scene::new();
-    let (a, _) = scene.pair(CALL, 1);
-    for address in ELSEWHERE {
-        let address: SocketAddr = address.parse().unwrap();
-        let code = if address.is_ipv4() { 403 } else { 443 };
-        assert_eq!(a.permit(&mut scene, &[address]).code(), code, "{address}");
-        assert_eq!(a.bind(&mut scene, 0x4000, address).code(), code, "{address}");
-        assert_eq!(a.say(&mut scene, address, b"x"), Outcome::Nothing);
-        assert_eq!(a.say_on(&mut scene, 0x4000, b"x"), Outcome::Nothing);
-    }
-}
 
 #[test]
 fn there_is_no_way_into_another_call() {
