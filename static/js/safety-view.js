@@ -42,13 +42,11 @@ export class SafetyView {
         onTell(category);
       });
     }
-    for (const button of document.querySelectorAll('[data-action="report"]')) {
-      button.textContent = words.report;
-      button.addEventListener('click', ({ timeStamp }) => {
-        this.#opened = timeStamp;
-        dialog.showModal();
-      });
-    }
+    this.#control.textContent = words.report;
+    this.#control.addEventListener('click', ({ timeStamp }) => {
+      this.#opened = timeStamp;
+      dialog.showModal();
+    });
     this.#one('report-close').addEventListener('click', () => dialog.close());
   }
 
@@ -62,10 +60,13 @@ export class SafetyView {
     const title = words[category ? 'cooling-title' : 'paused-title'].replace('{time}', time);
     this.#one(category ? 'cooling-title' : 'paused-title').textContent = title;
     this.#one('cooling-text').textContent = category ? words['cooling-text'].replace('{category}', words[`category.${category}`]) : '';
-    const talks = name === 'talking' || name === 'rejoining';
-    if (!talks && !past && this.#dialog.open) this.#dialog.close();
-    this.#one('reportable').hidden = !talks;
-    this.#one('past').hidden = !past;
+    const reportable = name === 'talking' || name === 'rejoining' || past !== null;
+    if (!reportable && this.#dialog.open) this.#dialog.close();
+    this.#control.hidden = !reportable;
+  }
+
+  get #control() {
+    return /** @type {HTMLElement} */ (this.#document.querySelector('[data-action="report"]'));
   }
 
   /** @param {string} part */
