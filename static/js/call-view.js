@@ -4,19 +4,19 @@
  * Decides nothing.
  */
 
-import { english as words } from './call-words.js';
 import { EMOJI } from './emoji.js';
 
 export class CallView {
   #document;
+  #words;
 
-  /** @param {Document} document */
-  constructor(document) {
+  /**
+   * @param {Document} document
+   * @param {import('./words.js').Words} words
+   */
+  constructor(document, words) {
     this.#document = document;
-    this.#one('emoji-title').textContent = words['emoji.title'];
-    this.#one('emoji-how').textContent = words['emoji.how'];
-    this.#one('emoji-what').textContent = words['emoji.what'];
-    this.#one('emoji-facts').append(this.#make('p', words['emoji.same']), this.#make('p', words['emoji.limits']));
+    this.#words = words;
   }
 
   /**
@@ -31,7 +31,7 @@ export class CallView {
       item.dataset.emoji = String(number);
       const picture = this.#make('span', EMOJI[number] ?? '');
       picture.ariaHidden = 'true';
-      item.append(picture, this.#make('span', words['emoji.names'][number] ?? ''));
+      item.append(picture, this.#make('span', this.#words.emoji(number)));
       return item;
     }));
   }

@@ -48,7 +48,8 @@ export class Call {
 
   /**
    * @param {import('./types.js').Matched} match
-   * @param {MediaStreamTrack | null} track what is sent; this call's own from now on, and stopped at its end
+   * @param {MediaStreamTrack | null} track what is sent, nothing without one; this call's own from now on, and stopped
+   *   at its end
    * @param {import('./shaper.js').Shaper} shaper
    * @param {Location} page where the page was loaded from, and the relay is
    * @param {import('./types.js').CallHandlers} handlers
@@ -131,7 +132,10 @@ export class Call {
     });
   }
 
-  /** Another one is sent, and the one before is stopped. @param {MediaStreamTrack} track */
+  /**
+   * Another one is sent, or nothing, and the one before is stopped.
+   * @param {MediaStreamTrack | null} track
+   */
   replaceTrack(track) {
     const before = this.#track;
     this.#track = track;

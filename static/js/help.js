@@ -21,10 +21,10 @@ export const link = (scheme, number) => `${scheme}:${number.replace(/\(.*\)/, ''
 /**
  * `24/7` is always, `8-20` from and to, anything else is not known.
  * @param {string} hours
- * @returns {'always' | { from: string, to: string } | 'unknown'}
+ * @returns {'always' | { from: number, to: number } | 'unknown'}
  */
 export function opening(hours) {
   if (hours === '24/7') return 'always';
   const [, from, to] = /^(\d{1,2})-(\d{1,2})$/.exec(hours) ?? [];
-  return from && to ? { from, to } : 'unknown';
+  return from && to ? { from: Number(from), to: Number(to) } : 'unknown';
 }

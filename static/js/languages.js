@@ -1,7 +1,8 @@
 // @ts-check
 /** The languages to talk in: which the browser suggests, and which there are to choose from. Pure. */
 
-import { MAX_LANGUAGES } from './protocol.js';
+/** The most that one visitor may bring: `src/protocol.rs` has the same. */
+export const MAX_LANGUAGES = 8;
 
 /** Those with the most speakers, and those of the places that people come here from. */
 export const OFFERED = [
@@ -57,3 +58,18 @@ export function namer(lang, type) {
   const names = new Intl.DisplayNames([lang], { type });
   return (code) => names.of(code) ?? code;
 }
+
+/**
+ * An hour of the day as clocks there have it.
+ * @param {string} locale
+ * @param {number} hour from 0 to 24
+ */
+export const clock = (locale, hour) =>
+  new Intl.DateTimeFormat(locale, { timeStyle: 'short', timeZone: 'UTC' }).format(hour * 3_600_000);
+
+/**
+ * A day as people there write it.
+ * @param {string} locale
+ * @param {string} day as `2026-11-21`
+ */
+export const date = (locale, day) => new Intl.DateTimeFormat(locale, { dateStyle: 'long', timeZone: 'UTC' }).format(new Date(day));

@@ -80,6 +80,8 @@ export const INITIAL = {
   unread: false,
   lines: [],
   padded: true,
+  voice: 'own',
+  unheard: false,
   ending: null,
 };
 
@@ -121,7 +123,9 @@ const fetch = (state) => (state.ready ? [] : [{ do: 'fetch' }]);
 
 /** Nothing of a call is left. */
 /** @satisfies {Partial<State>} */
-const NO_CALL = { match: null, held: [], described: false, answered: false, muted: false, typing: false, unread: false, lines: [] };
+const NO_CALL = {
+  match: null, held: [], described: false, answered: false, muted: false, typing: false, unread: false, lines: [], unheard: false,
+};
 
 /**
  * Asks the browser for the microphone, with the socket opening at the same time.
@@ -168,7 +172,7 @@ const toOffline = (state) => go(state, 'offline', { back: state.name === 'ended'
  */
 const begin = (state, match) =>
   go(state, 'connecting', { match, held: [], answered: state.held.some((frame) => frame.type === 'describe') },
-    { do: 'begin', match },
+    { do: 'begin', match, voice: state.voice },
     // It may have died before there was a call that could notice.
     { do: 'check' },
     ...state.held.map((frame) => /** @type {Effect} */ ({ do: 'pass', frame })),
@@ -237,6 +241,27 @@ const toggleMute = (state) =>
     // Said once the microphone is found to be there.
     ? stay(state, { muted: false }, { do: 'mute', on: false }, { do: 'check', aloud: true })
     : stay(state, { muted: true }, { do: 'mute', on: true }, { do: 'say', word: 'muted' });
+
+/**
+ * Another voice in the middle of a call, or the same one anew.
+ * @param {State} state
+ * @param {import('./types.js').Voice} voice
+ */
+const speakAs = (state, voice) =>
+  stay(state, { voice, unheard: state.unheard && voice !== 'own' }, { do: 'speakAs', voice });
+
+/**
+ * Whether the changed voice goes out. Where it does not, silence does, until the visitor decides otherwise.
+ * @param {State} state
+ * @param {{ ok: boolean }} event
+ */
+const disguised = (state, { ok }) => {
+  if (state.voice === 'own') return stay(state);
+  const again = ok && state.unheard && !state.muted;
+  return stay(state, { unheard: !ok },
+    ...(ok ? [] : [/** @type {Effect} */ ({ do: 'say', word: 'voice.unheard' })]),
+    ...(again ? [/** @type {Effect} */ ({ do: 'say', word: 'unmuted' })] : []));
+};
 
 /** The server stops, and there is no call to keep; the microphone is here or not needed. */
 /** @satisfies {FrameRow} */
@@ -344,10 +369,14 @@ const CALLING = {
   mute: toggleMute,
   end: (state) => end(state, 'self', { leave: true, bye: true }),
   bye: (state) => end(state, 'left', { leave: true, bye: false }),
+  voice: (state, { voice }) => speakAs(state, voice),
+  'own-voice': (state) => speakAs(state, 'own'),
+  'try-voice': (state) => speakAs(state, state.voice),
+  disguised,
   // The six emoji did not come about as they have to.
   unverified: (state) => end(state, 'unverified', { leave: true, bye: true }),
   doubt: (state) => stay(state, {}, { do: 'check' }),
-  checked: (state) => stay(state, {}, ...(state.muted ? [] : [/** @type {Effect} */ ({ do: 'say', word: 'unmuted' })])),
+  checked: (state) => stay(state, {}, ...(state.muted || state.unheard ? [] : [/** @type {Effect} */ ({ do: 'say', word: 'unmuted' })])),
   // The microphone has gone in the middle of a call. The call goes on, and the page says what is so.
   refused: (state) => (state.muted ? stay(state) : toggleMute(state)),
 };
@@ -484,6 +513,8 @@ function always(state, event) {
       return stay(state, { ready: true });
     case 'shaped':
       return stay(state, { padded: event.padded });
+    case 'voice':
+      return stay(state, { voice: event.voice });
     case 'frame':
       return stay(state, event.frame.type === 'welcome' ? { up: true } : {});
     default:

@@ -1,20 +1,19 @@
 // @ts-check
 /** Wires the parts to each other, and carries out what the machine has decided. Decides nothing. */
 
-import { Connection } from './connection.js';
 import { listenForKeys } from './keys.js';
 import { primary, region } from './languages.js';
 import { INITIAL, reduce } from './machine.js';
 import { Microphone } from './microphone.js';
 import { openPreferences } from './preferences.js';
 import { View } from './view.js';
-import { english, speaker } from './words.js';
+import { Words } from './words.js';
 
 /** @typedef {import('./types.js').Event} Event */
 /** @typedef {import('./types.js').Effect} Effect */
 /** @typedef {import('./types.js').Timer} Timer */
 
-const say = speaker(english);
+const words = new Words(navigator.languages);
 const preferences = openPreferences(() => window.localStorage);
 let state = INITIAL;
 /**
@@ -22,6 +21,13 @@ let state = INITIAL;
  * @type {Promise<import('./talk.js').Talk> | null}
  */
 let talk = null;
+/**
+ * The socket, fetched with that.
+ * @type {import('./connection.js').Connection | null}
+ */
+let connection = null;
+/** Whether it is to be open, once it is here. */
+let connecting = false;
 /** @type {Map<Timer, number>} */
 const timers = new Map();
 /** @type {Event[]} */
@@ -29,11 +35,19 @@ const events = [];
 let busy = false;
 
 const view = new View(document, {
-  say,
-  languages: preferences.value.languages ?? primary(navigator.languages),
+  words,
+  languages: talkIn(),
   region: region(navigator.languages),
   preferences: preferences.value,
   onPreferences: preferences.change,
+  onVoice: (voice) => dispatch({ type: 'voice', voice }),
+  onLanguage: (page) => {
+    preferences.change({ page });
+    if (!preferences.value.languages) view.preset(talkIn());
+    speak(page).catch(() => {
+      // It did not come. The page stays as it was; the next visit asks for it again.
+    });
+  },
   onAction: (action) => dispatch(action === 'start' ? { type: action, wishes: view.wishes } : { type: action }),
 });
 
@@ -43,20 +57,6 @@ const microphone = new Microphone(navigator, {
   onTrack: () => inTalk((it) => it.microphoneChanged()),
   onDoubt: () => dispatch({ type: 'doubt' }),
 });
-
-const connection = new Connection(
-  `${location.protocol === 'https:' ? 'wss' : 'ws'}://${location.host}/ws`,
-  {
-    socket: (url) => new WebSocket(url),
-    setTimer: (run, ms) => window.setTimeout(run, ms),
-    clearTimer: (timer) => window.clearTimeout(timer),
-    random: Math.random,
-  },
-  {
-    onFrame: (frame) => dispatch({ type: 'frame', frame }),
-    onDown: () => dispatch({ type: 'down' }),
-  },
-);
 
 listenForKeys(window, {
   enabled: () => preferences.value,
@@ -77,6 +77,18 @@ navigator.mediaDevices?.addEventListener('devicechange', () => {
   dispatch({ type: 'devices' });
   dispatch({ type: 'doubt' });
 });
+
+/** The languages to talk in: those chosen, or else the page's where that was chosen, and the browser's. */
+function talkIn() {
+  const { languages, page } = preferences.value;
+  return languages ?? primary([...(page ? [page] : []), ...navigator.languages]);
+}
+
+/** @param {string} language */
+async function speak(language) {
+  await words.speak(language);
+  view.translate();
+}
 
 /**
  * One event after the other, each with its effects, the page drawn last: what goes over the line is not kept
@@ -123,18 +135,20 @@ function carryOut(effect) {
         if (effect.aloud) dispatch({ type: 'checked' });
       });
     case 'connect':
-      return connection.open();
+      connecting = true;
+      return connection?.open();
     case 'hurry':
-      return connection.hurry();
+      return connection?.hurry();
     case 'renew':
-      return connection.renew();
+      return connection?.renew();
     case 'disconnect':
-      return connection.close();
+      connecting = false;
+      return connection?.close();
     case 'send':
-      return connection.send(effect.frame);
+      return connection?.send(effect.frame);
     case 'begin':
       microphone.mute(false);
-      return inTalk((it) => it.begin(effect.match), () => dispatch({ type: 'broken', call: effect.match.call }));
+      return inTalk((it) => it.begin(effect.match, effect.voice), () => dispatch({ type: 'broken', call: effect.match.call }));
     case 'pass':
       return inTalk((it) => it.receive(effect.frame));
     case 'restart':
@@ -146,6 +160,8 @@ function carryOut(effect) {
       return inTalk((it) => it.muted(effect.on));
     case 'type':
       return inTalk((it) => it.type(effect.text));
+    case 'speakAs':
+      return inTalk((it) => it.speakAs(effect.voice));
     case 'wake':
       return inTalk((it) => it.wake(effect.on));
     case 'say':
@@ -169,7 +185,12 @@ function carryOut(effect) {
 
 function fetchTalk() {
   if (!talk) {
-    talk = import('./talk.js').then(({ Talk }) => Talk.open({ window, view, microphone, say, dispatch }));
+    // The socket opens as soon as it can, while the rest is on its way.
+    const line = import('./connection.js').then(connect);
+    talk = Promise.all([import('./talk.js'), words.forCall(), line]).then(([{ Talk }]) => {
+      view.translate();
+      return Talk.open({ window, view, microphone, words, dispatch });
+    });
     talk.then(() => dispatch({ type: 'ready' }), () => {
       // The network went in this very moment. A browser fetches anew what did not come.
       talk = null;
@@ -177,6 +198,24 @@ function fetchTalk() {
     });
   }
   inTalk((it) => it.unlock());
+}
+
+/** @param {typeof import('./connection.js')} module */
+function connect({ Connection }) {
+  connection ??= new Connection(
+    `${location.protocol === 'https:' ? 'wss' : 'ws'}://${location.host}/ws`,
+    {
+      socket: (url) => new WebSocket(url),
+      setTimer: (run, ms) => window.setTimeout(run, ms),
+      clearTimer: (timer) => window.clearTimeout(timer),
+      random: Math.random,
+    },
+    {
+      onFrame: (frame) => dispatch({ type: 'frame', frame }),
+      onDown: () => dispatch({ type: 'down' }),
+    },
+  );
+  if (connecting) connection.open();
 }
 
 /**
@@ -211,3 +250,5 @@ function stopTimer(timer) {
 
 if (document.hidden) onVisibility();
 view.render(state);
+// English is in the page, whatever comes.
+speak(view.wanted).catch(() => speak('en')).catch(() => view.translate());

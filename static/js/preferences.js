@@ -11,7 +11,7 @@ import { primary } from './languages.js';
 const KEY = 'sotto';
 
 /** @type {Preferences} */
-const DEFAULTS = { still: false, muteKey: true, vanishKey: true, languages: null };
+const DEFAULTS = { still: false, muteKey: true, vanishKey: true, languages: null, page: null };
 
 /**
  * @param {() => Storage} storage reading the property alone can throw
@@ -39,12 +39,13 @@ export function openPreferences(storage) {
  */
 function load(storage) {
   try {
-    const { still, muteKey, vanishKey, languages } = JSON.parse(storage().getItem(KEY) ?? '{}');
+    const { still, muteKey, vanishKey, languages, page } = JSON.parse(storage().getItem(KEY) ?? '{}');
     return {
       still: still === true,
       muteKey: muteKey !== false,
       vanishKey: vanishKey !== false,
       languages: Array.isArray(languages) && languages.length > 0 ? primary(languages.map(String)) : null,
+      page: typeof page === 'string' ? page : null,
     };
   } catch {
     return DEFAULTS;

@@ -5,6 +5,8 @@
  * lie, and what a partner's page sent comes through it.
  */
 
+import { MAX_LANGUAGES } from './languages.js';
+
 /** @typedef {import('./types.js').ClientFrame} ClientFrame */
 /** @typedef {import('./types.js').ServerFrame} ServerFrame */
 
@@ -13,9 +15,6 @@ export const MAX_MESSAGE_BYTES = 8 * 1024;
 
 /** The relayed address of every allocation: a name, not a place (RFC 5737). Only ports differ. */
 export const RELAYED_ADDRESS = '192.0.2.1';
-
-/** The most languages one visitor may bring. */
-export const MAX_LANGUAGES = 8;
 
 /** @typedef {(value: unknown) => boolean} Check */
 

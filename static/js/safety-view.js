@@ -4,8 +4,6 @@
  * after the scripts of a call, so that the first page does not wait for it. Decides nothing.
  */
 
-import { english as words } from './call-words.js';
-
 /** @typedef {import('./types.js').State} State */
 /** @typedef {import('./types.js').Category} Category */
 
@@ -19,30 +17,28 @@ const DOUBLE_MS = 400;
 
 export class SafetyView {
   #document;
+  #words;
   /** When a pause is over, to the next full minute. @type {Date | null} */
   #until = null;
   #opened = -Infinity;
 
   /**
    * @param {Document} document
+   * @param {import('./words.js').Words} words
    * @param {(category: Category) => void} onTell
    */
-  constructor(document, onTell) {
+  constructor(document, words, onTell) {
     this.#document = document;
-    for (const part of /** @type {const} */ (['report-title', 'report-text', 'report-close', 'paused-text', 'cooling-kind'])) {
-      this.#one(part).textContent = words[part];
-    }
+    this.#words = words;
     const dialog = this.#dialog;
     for (const button of /** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll('[data-category]'))) {
       const category = /** @type {Category} */ (button.dataset.category);
-      button.textContent = words[`category.${category}`];
       button.addEventListener('click', ({ detail, timeStamp }) => {
         if (detail > 1 && timeStamp - this.#opened < DOUBLE_MS) return;
         dialog.close();
         onTell(category);
       });
     }
-    this.#control.textContent = words.report;
     this.#control.addEventListener('click', ({ timeStamp }) => {
       this.#opened = timeStamp;
       dialog.showModal();
@@ -54,12 +50,14 @@ export class SafetyView {
   render({ name, pause, category, past }) {
     if (!pause) this.#until = null;
     else this.#until ??= new Date(Math.ceil((Date.now() + pause) / MINUTE_MS) * MINUTE_MS);
-    const time = this.#until?.toLocaleString([], {
+    const { say, locale } = this.#words;
+    const time = this.#until?.toLocaleString(locale, {
       hour: '2-digit', minute: '2-digit', ...(pause > DAY_MS && { weekday: 'long' }),
     }) ?? '';
-    const title = words[category ? 'cooling-title' : 'paused-title'].replace('{time}', time);
-    this.#one(category ? 'cooling-title' : 'paused-title').textContent = title;
-    this.#one('cooling-text').textContent = category ? words['cooling-text'].replace('{category}', words[`category.${category}`]) : '';
+    if (category) {
+      this.#one('cooling-title').textContent = say('cooling.title', { time });
+      this.#one('cooling-text').textContent = say('cooling.text', { category: say(`category.${category}`) });
+    } else this.#one('paused-title').textContent = say('paused.title', { time });
     const reportable = name === 'talking' || name === 'rejoining' || past !== null;
     if (!reportable && this.#dialog.open) this.#dialog.close();
     this.#control.hidden = !reportable;

@@ -1,13 +1,14 @@
 // @ts-check
 /**
  * What only a conversation needs, in one place, so that the first page does not wait for it: the peer
- * connection, the meters of the two lamps, and what the device is told. Decides nothing.
+ * connection, the voice that is sent, the meters of the two lamps, and what the device is told. Decides nothing.
  */
 
 import { CallView } from './call-view.js';
 import { SafetyView } from './safety-view.js';
 import { Call } from './call.js';
 import { Device } from './device.js';
+import { Disguise } from './disguise.js';
 import { Meter } from './meter.js';
 import { Panel } from './panel.js';
 import { Shaper } from './shaper.js';
@@ -29,6 +30,10 @@ export class Talk {
   #shaper;
   /** @type {Call | null} */
   #call = null;
+  /** @type {import('./types.js').Voice} */
+  #voice = 'own';
+  /** @type {Disguise | null} */
+  #disguise = null;
 
   /**
    * Once the worker that shapes what is sent has started, or cannot.
@@ -45,22 +50,22 @@ export class Talk {
    * @param {Window & typeof globalThis} house.window
    * @param {import('./view.js').View} house.view
    * @param {import('./microphone.js').Microphone} house.microphone
-   * @param {(word: import('./words.js').Word) => string} house.say
+   * @param {import('./words.js').Words} house.words
    * @param {(event: import('./types.js').Event) => void} house.dispatch
    */
-  constructor({ window, view, microphone, say, dispatch }) {
+  constructor({ window, view, microphone, words, dispatch }) {
     this.#window = window;
     this.#view = view;
-    this.#callView = new CallView(window.document);
-    view.add(new SafetyView(window.document, (category) => dispatch({ type: 'tell', category })));
+    this.#callView = new CallView(window.document, words);
+    view.add(new SafetyView(window.document, words, (category) => dispatch({ type: 'tell', category })));
     this.#microphone = microphone;
-    this.#say = say;
+    this.#say = words.say;
     this.#dispatch = dispatch;
     this.#meter = new Meter(window, (who, level) => view.level(who, level));
     this.#summons = new Summons(window);
     this.#shaper = new Shaper(window);
     view.add(new Panel(window.document, {
-      say,
+      say: words.say,
       onOpen: (open) => dispatch({ type: 'typing', open }),
       onType: (text) => dispatch({ type: 'type', text }),
     }));
@@ -76,12 +81,24 @@ export class Talk {
     void this.#shaper.start();
   }
 
-  /** @param {import('./types.js').Matched} match */
-  begin(match) {
+  /**
+   * What the partner is sent, for this call alone; nothing else chooses. Where another voice is wanted it is never the
+   * microphone's own, whatever has become of the other.
+   */
+  #sent() {
+    return this.#voice === 'own' ? this.#microphone.copy() : this.#disguise?.track?.clone() ?? null;
+  }
+
+  /**
+   * @param {import('./types.js').Matched} match
+   * @param {import('./types.js').Voice} voice
+   */
+  begin(match, voice) {
     this.#call?.close(false);
+    this.#dress(voice);
     this.#device.mute(false);
     const dispatch = this.#dispatch;
-    this.#call = new Call(match, this.#voice(), this.#shaper, this.#window.location, {
+    this.#call = new Call(match, this.#sent(), this.#shaper, this.#window.location, {
       onDescribed: (description) => dispatch({ type: 'described', description }),
       onRenewed: (credentials) => dispatch({ type: 'renewed', ...credentials }),
       onGathered: (port) => dispatch({ type: 'gathered', port }),
@@ -99,11 +116,6 @@ export class Talk {
     }, this.#view.secluded?.RTCPeerConnection);
     this.#meter.listen('me', this.#microphone.stream);
     dispatch({ type: 'shaped', padded: this.#shaper.ready });
-  }
-
-  /** What is sent, for this call alone. */
-  #voice() {
-    return this.#microphone.copy();
   }
 
   /** @param {import('./types.js').PartnerFrame} frame */
@@ -124,6 +136,7 @@ export class Talk {
   hangUp(bye) {
     this.#call?.close(bye);
     this.#call = null;
+    this.#dress('own');
     this.#view.hear(null);
     this.#callView.compare(null);
     this.#meter.listen('them', null);
@@ -132,15 +145,36 @@ export class Talk {
 
   /** Another track, or none. */
   microphoneChanged() {
-    const voice = this.#call && this.#voice();
-    if (voice) this.#call?.replaceTrack(voice);
-    this.#meter.listen('me', this.#call && this.#microphone.stream);
+    const { track, stream } = this.#microphone;
+    if (this.#disguise) this.#disguise.feed(stream);
+    else if (track) this.#call?.replaceTrack(this.#sent());
+    this.#meter.listen('me', this.#call && stream);
   }
 
   /** The microphone is let go: nobody is listened to. */
   rest() {
     this.microphoneChanged();
     this.#meter.rest();
+  }
+
+  /**
+   * From now on in this call, and from the first sample.
+   * @param {import('./types.js').Voice} voice
+   */
+  speakAs(voice) {
+    if (!this.#call) return;
+    this.#dress(voice);
+    this.#call.replaceTrack(this.#sent());
+  }
+
+  /** @param {import('./types.js').Voice} voice */
+  #dress(voice) {
+    this.#voice = voice;
+    this.#disguise?.close();
+    this.#disguise = null;
+    if (voice === 'own') return;
+    this.#disguise = new Disguise(this.#window, voice, (ok) => this.#dispatch({ type: 'disguised', ok }));
+    this.#disguise.feed(this.#microphone.stream);
   }
 
   /** After a phone call or a change of headset a track can be live and yet silent. */

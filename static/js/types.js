@@ -46,6 +46,7 @@
  * @typedef {'dismissed' | 'site' | 'system' | 'none' | 'busy' | 'ignored' | 'unsupported' | 'calls'} MicProblem
  * @typedef {'self' | 'left' | 'lost' | 'closing' | 'missed' | 'unverified' | 'reported'} Ending
  * @typedef {{ languages: string[], role: Role, avoid_recent: boolean }} Wishes
+ * @typedef {'own' | 'deeper' | 'higher'} Voice what the partner is to hear
  * @typedef {'prompt' | 'quiet' | 'unreachable' | 'offer' | 'connecting' | 'weak' | 'rejoining' | 'restart' | 'fetch' | 'pause'} Timer
  */
 
@@ -72,6 +73,8 @@
  * @property {boolean} unread whether the partner has typed while it was not
  * @property {readonly Line[]} lines the last of what was typed in this call
  * @property {boolean} padded whether what is sent has one size, which hides when somebody speaks
+ * @property {Voice} voice chosen for every call until the page is left; never stored
+ * @property {boolean} unheard whether another voice was chosen and does not go out
  * @property {Ending | null} ending
  */
 
@@ -79,9 +82,10 @@
 
 /**
  * @typedef {{ type: 'start', wishes: Wishes }
- *   | { type: 'retry' | 'stop' | 'accept' | 'decline' | 'mute' | 'end' | 'again' | 'rest' | 'vanish' }
+ *   | { type: 'retry' | 'stop' | 'accept' | 'decline' | 'mute' | 'end' | 'again' | 'rest' | 'vanish' | 'own-voice' | 'try-voice' }
  *   | { type: 'typing', open: boolean }
  *   | { type: 'type', text: string }
+ *   | { type: 'voice', voice: Voice }
  *   | { type: 'granted' | 'devices' | 'doubt' | 'checked' }
  *   | { type: 'report' }
  *   | { type: 'tell', category: Category }
@@ -96,6 +100,7 @@
  *   | { type: 'renewed', ufrag: string, pwd: string }
  *   | { type: 'connected' | 'weak' | 'failed' | 'bye' | 'unverified' }
  *   | { type: 'line', line: Line }
+ *   | { type: 'disguised', ok: boolean }
  *   | { type: 'hidden' | 'visible' | 'online' | 'pagehide' }
  *   | { type: 'timeout', timer: Timer }} Event
  *   From the visitor; the microphone; the socket; the scripts of a call; the call; the browser; the clock.
@@ -104,13 +109,14 @@
  *     | 'restart' | 'summon' | 'dismiss' | 'vanish' | 'stopTimers' }
  *   | { do: 'send', frame: ClientFrame }
  *   | { do: 'check', aloud?: boolean }
- *   | { do: 'begin', match: Matched }
+ *   | { do: 'begin', match: Matched, voice: Voice }
  *   | { do: 'pass', frame: PartnerFrame }
  *   | { do: 'hangUp', bye: boolean }
  *   | { do: 'mute', on: boolean }
  *   | { do: 'type', text: string }
+ *   | { do: 'speakAs', voice: Voice }
  *   | { do: 'wake', on: boolean }
- *   | { do: 'say', word: 'waiting.long' | 'muted' | 'unmuted' | 'type.unread' }
+ *   | { do: 'say', word: 'waiting.long' | 'muted' | 'unmuted' | 'type.unread' | 'voice.unheard' }
  *   | { do: 'startTimer', timer: Timer, ms: number }
  *   | { do: 'stopTimer', timer: Timer }} Effect
  *
@@ -186,11 +192,27 @@
  * @property {() => void} onDoubt something happened after which a microphone can be live and yet silent
  */
 
+/**
+ * @typedef {object} WorkletScope what a worklet's script finds around it
+ * @property {new () => { port: MessagePort }} AudioWorkletProcessor
+ * @property {(name: string, processor: new (options: { processorOptions: { ratio: number } }) => Processor) => void} registerProcessor
+ * @property {number} sampleRate in hertz
+ */
+
+/** @typedef {{ process: (inputs: Float32Array[][], outputs: Float32Array[][]) => boolean }} Processor */
+
 /** @typedef {'me' | 'them'} Who whose voice, whose lamp */
 
 /** @typedef {{ render: (state: State) => void }} Part a part of the page that draws itself */
 
-/** @typedef {{ still: boolean, muteKey: boolean, vanishKey: boolean, languages: string[] | null }} Preferences */
+/**
+ * @typedef {object} Preferences
+ * @property {boolean} still
+ * @property {boolean} muteKey
+ * @property {boolean} vanishKey
+ * @property {string[] | null} languages to talk in, once chosen
+ * @property {string | null} page the language the page is read in, once chosen
+ */
 
 /**
  * @typedef {object} Helpline

@@ -1,18 +1,17 @@
 // @ts-check
 /**
  * The page, drawn from the state: the only file that touches the document, but for what is only needed in a call and
- * comes with it (`call-view.js`, `panel.js`). It decides nothing; what is pressed goes to `onAction`.
+ * comes with it (`call-view.js`, `safety-view.js`, `panel.js`). It decides nothing; what is pressed goes to `onAction`.
  */
 
 import { COUNTRIES, linesOf, link, opening } from './help.js';
-import { namer, OFFERED } from './languages.js';
-import { MAX_LANGUAGES } from './protocol.js';
+import { clock, date, MAX_LANGUAGES, namer, OFFERED } from './languages.js';
 
 /** @typedef {import('./types.js').State} State */
 /** @typedef {import('./types.js').Wishes} Wishes */
 /** @typedef {import('./types.js').Preferences} Preferences */
 /** @typedef {import('./words.js').Word} Word */
-/** @typedef {'start' | 'retry' | 'stop' | 'accept' | 'decline' | 'mute' | 'end' | 'again' | 'rest' | 'report'} Action */
+/** @typedef {'start' | 'retry' | 'stop' | 'accept' | 'decline' | 'mute' | 'end' | 'again' | 'rest' | 'report' | 'own-voice' | 'try-voice'} Action */
 
 /** How many steps a level has where motion is reduced. */
 const STEPS = 3;
@@ -25,8 +24,9 @@ const TELL_MS = 100;
 
 export class View {
   #document;
+  #words;
   #say;
-  #name;
+  #name = { language: namer('en', 'language'), region: namer('en', 'region') };
   #changePreferences;
   /** @type {State | null} */
   #drawn = null;
@@ -38,27 +38,26 @@ export class View {
   /** @type {import('./types.js').Part[]} */
   #parts = [];
   #country;
+  #summoned = false;
 
   /**
    * @param {Document} document
    * @param {object} options
-   * @param {(word: Word, values?: Record<string, string>) => string} options.say
+   * @param {import('./words.js').Words} options.words
    * @param {string[]} options.languages preset to talk in
    * @param {string | null} options.region whose help lines come first
    * @param {Preferences} options.preferences
    * @param {(changes: Partial<Preferences>) => void} options.onPreferences
+   * @param {(language: string) => void} options.onLanguage the page is to be read in
+   * @param {(voice: State['voice']) => void} options.onVoice
    * @param {(action: Action) => void} options.onAction
    */
-  constructor(document, { say, languages, region, preferences, onPreferences, onAction }) {
+  constructor(document, { words, languages, region, preferences, onPreferences, onLanguage, onVoice, onAction }) {
     this.#document = document;
-    this.#say = say;
-    this.#name = { language: namer(say('lang'), 'language'), region: namer(say('lang'), 'region') };
-    this.#country = region ?? '';
+    this.#words = words;
+    this.#say = words.say;
+    this.#country = region && COUNTRIES.includes(region) ? region : '';
     this.#changePreferences = onPreferences;
-
-    document.documentElement.lang = say('lang');
-    document.documentElement.dir = say('dir');
-    for (const element of this.#all('[data-word]')) element.textContent = say(/** @type {Word} */ (element.dataset.word));
 
     // iOS would otherwise show a player; the attribute is not in the standard for <audio>.
     this.#audio.setAttribute('playsinline', '');
@@ -69,9 +68,54 @@ export class View {
       else if (action && !(detail > 1 && timeStamp - this.#since < DOUBLE_MS)) onAction(/** @type {Action} */ (action));
     });
 
-    this.#drawLanguages(languages);
+    for (const control of this.#voices) {
+      control.addEventListener('change', () => onVoice(/** @type {State['voice']} */ (control.value)));
+    }
+    for (const button of this.#tongues) button.addEventListener('click', () => onLanguage(button.lang));
+    this.#listenToLanguages();
     this.#drawPreferences(preferences);
+    this.#listenToHelp();
+    this.preset(languages);
     this.#drawHelp();
+  }
+
+  /** The language the page is to be read in, as `first.js` has found. */
+  get wanted() {
+    return this.#document.documentElement.dataset.words ?? 'en';
+  }
+
+  /** Draws every word anew, in the language that is spoken now. Nothing is announced, and the focus stays. */
+  translate() {
+    const root = this.#document.documentElement;
+    const { language, locale } = this.#words;
+    root.lang = language;
+    root.dir = this.#say('dir') || 'ltr';
+    this.#name = { language: namer(locale, 'language'), region: namer(locale, 'region') };
+    // What is in a log would be read aloud again.
+    for (const element of this.#all('[data-word]:not([role="log"] *)')) this.#write(element, this.#say(/** @type {Word} */ (element.dataset.word)));
+    for (const item of this.#all('[data-emoji]')) {
+      if (item.lastElementChild) item.lastElementChild.textContent = this.#words.emoji(Number(item.dataset.emoji));
+    }
+    for (const button of this.#tongues) button.setAttribute('aria-pressed', String(button.lang === language));
+    // What was said before was said in another language.
+    this.#status.textContent = '';
+    this.#drawLanguages();
+    this.#drawHelp();
+    this.summon(this.#summoned);
+    if (this.#drawn) {
+      this.#draw(this.#drawn);
+      for (const part of this.#parts) part.render(this.#drawn);
+    }
+    delete root.dataset.words;
+  }
+
+  /**
+   * The languages to talk in, until the visitor chooses.
+   * @param {string[]} languages
+   */
+  preset(languages) {
+    this.#one('[data-part="languages"]').replaceChildren(...languages.map((code) => this.#language(code)));
+    this.#drawLanguages();
   }
 
   /** What the visitor would like, as the form has it. @returns {Wishes} */
@@ -106,9 +150,10 @@ export class View {
   /**
    * Said once by a screen reader, where the focus does not move.
    * @param {Word} word
+   * @param {import('./words.js').Values} [values]
    */
-  announce(word) {
-    this.#tell(this.#say(word));
+  announce(word, values) {
+    this.#tell(this.#say(word, values));
   }
 
   /** @param {string} text empty to say nothing, and no longer what was to be said */
@@ -155,7 +200,8 @@ export class View {
 
   /** @param {boolean} on */
   summon(on) {
-    this.#document.title = on ? `${this.#say('offered.tab')} · ${this.#say('name')}` : this.#say('name');
+    this.#summoned = on;
+    this.#document.title = on ? `${this.#say('offered.tab')} · ${this.#say('name')}` : this.#say('name') || this.#document.title;
   }
 
   /** @param {State} state */
@@ -174,9 +220,26 @@ export class View {
     this.#put('offline-title', state.closing ? 'offline.closing' : 'offline.title');
     this.#put('waiting-title', state.long ? 'waiting.long' : 'waiting.title');
     this.#one('[data-action="mute"]').setAttribute('aria-pressed', String(state.muted));
-    this.#put('muted', state.muted ? 'muted' : null);
+    this.#put('muted', state.unheard ? 'voice.unheard' : state.muted ? 'muted' : null);
     this.#put('unpadded', state.padded ? null : 'unpadded');
-    this.#document.documentElement.toggleAttribute('data-muted', state.muted);
+    this.#document.documentElement.toggleAttribute('data-muted', state.muted || state.unheard);
+    this.#document.documentElement.toggleAttribute('data-unheard', state.unheard);
+    this.#drawVoice(state);
+  }
+
+  /** @param {State} state */
+  #drawVoice({ voice, unheard }) {
+    for (const control of this.#voices) {
+      if (control instanceof HTMLInputElement) control.checked = control.value === voice;
+      else control.value = voice;
+    }
+    const [wish, remedy] = [this.#one('[data-part="voice"]'), this.#one('[data-part="unheard"]')];
+    const [going, coming] = unheard ? [wish, remedy] : [remedy, wish];
+    const left = going.contains(this.#document.activeElement);
+    going.hidden = true;
+    coming.hidden = false;
+    // One takes the other's place, and the focus if it was there.
+    if (left) /** @type {HTMLElement} */ (coming.querySelector('button, select')).focus();
   }
 
   /** A new state: what was said is over, and the focus goes to its heading. */
@@ -194,28 +257,35 @@ export class View {
     this.#help.append(this.#status);
   }
 
-  #drawHelp() {
+  #listenToHelp() {
     this.#one('[data-part="help-close"]').addEventListener('click', () => this.#help.close());
     this.#help.addEventListener('close', () => {
       this.#status.textContent = '';
       this.#document.body.append(this.#status);
       if (this.#arrived) this.#arrive();
     });
-
-    const select = /** @type {HTMLSelectElement} */ (this.#one('[data-part="country"]'));
-    const byName = COUNTRIES.map((code) => ({ code, name: this.#name.region(code) }))
-      .sort((one, other) => one.name.localeCompare(other.name, this.#say('lang')));
-    select.append(...byName.map(({ code, name }) => new Option(name, code)), new Option(this.#say('help.elsewhere'), ''));
-    select.value = COUNTRIES.includes(this.#country) ? this.#country : '';
-    select.addEventListener('change', () => this.#drawLines(select.value));
-    this.#drawLines(select.value);
+    const select = this.#countries;
+    select.addEventListener('change', () => {
+      this.#country = select.value;
+      this.#drawLines();
+    });
   }
 
-  /** @param {string} country */
-  #drawLines(country) {
-    const lines = linesOf(country).map((line) => {
+  #drawHelp() {
+    const byName = COUNTRIES.map((code) => ({ code, name: this.#name.region(code) }))
+      .sort((one, other) => one.name.localeCompare(other.name, this.#words.locale));
+    this.#countries.replaceChildren(...byName.map(({ code, name }) => new Option(name, code)), new Option(this.#say('help.elsewhere'), ''));
+    this.#countries.value = this.#country;
+    this.#drawLines();
+  }
+
+  #drawLines() {
+    const { locale } = this.#words;
+    const lines = linesOf(this.#country).map((line) => {
       const item = this.#make('li', 'line');
-      item.append(this.#make('h3', '', line.name));
+      const name = this.#make('h3');
+      name.append(this.#make('bdi', '', line.name));
+      item.append(name);
       const numbers = this.#make('p', 'numbers');
       const calls = [line.call, ...line.call_alternatives ?? []];
       numbers.append(`${this.#say('help.call')} `);
@@ -229,23 +299,34 @@ export class View {
         text.append(this.#number('sms', line.text));
         item.append(text);
       }
-      if (line.whatsapp) item.append(this.#make('p', 'numbers', `${this.#say('help.whatsapp')} ${line.whatsapp}`));
+      if (line.whatsapp) {
+        const whatsapp = this.#make('p', 'numbers', `${this.#say('help.whatsapp')} `);
+        const number = this.#make('bdi', '', line.whatsapp);
+        number.dir = 'ltr';
+        whatsapp.append(number);
+        item.append(whatsapp);
+      }
       const hours = opening(line.hours);
       const facts = [
         hours === 'always' ? this.#say('help.always')
-          : hours === 'unknown' ? this.#say('help.unknown') : this.#say('help.hours', hours),
+          : hours === 'unknown' ? this.#say('help.unknown')
+            : this.#say('help.hours', { from: clock(locale, hours.from), to: clock(locale, hours.to) }),
         ...(line.language ? [this.#say('help.language', { language: this.#name.language(line.language) })] : []),
         ...(line.chat ? [this.#say('help.chat')] : []),
       ];
       item.append(
         this.#make('p', 'quiet', facts.join(' · ')),
-        this.#make('p', 'quiet', line.verified_on ? this.#say('help.checked', { date: line.verified_on }) : this.#say('help.change')),
+        this.#make('p', 'quiet', line.verified_on ? this.#say('help.checked', { date: date(locale, line.verified_on) }) : this.#say('help.change')),
       );
       return item;
     });
     const elsewhere = this.#make('li', 'line');
     elsewhere.append(this.#make('p', '', this.#say('help.elsewhere.text')));
-    this.#one('[data-part="lines"]').replaceChildren(...(lines.length > 0 ? lines : [elsewhere]));
+    const list = this.#one('[data-part="lines"]');
+    const links = () => [...list.querySelectorAll('a')];
+    const focused = links().findIndex((anchor) => anchor === this.#document.activeElement);
+    list.replaceChildren(...(lines.length > 0 ? lines : [elsewhere]));
+    links()[focused]?.focus();
   }
 
   /**
@@ -260,26 +341,33 @@ export class View {
     return anchor;
   }
 
-  /** @param {string[]} preset */
-  #drawLanguages(preset) {
-    preset.forEach((code) => this.#addLanguage(code));
-    const select = /** @type {HTMLSelectElement} */ (this.#one('[data-part="add-language"]'));
-    const others = OFFERED.filter((code) => !preset.includes(code))
-      .map((code) => ({ code, name: this.#name.language(code) }))
-      .sort((one, other) => one.name.localeCompare(other.name, this.#say('lang')));
-    select.append(...others.map(({ code, name }) => new Option(name, code)));
-    this.#limitLanguages();
+  #listenToLanguages() {
+    const select = this.#others;
     select.addEventListener('change', () => {
       if (!select.value) return;
-      this.#addLanguage(select.value);
-      select.selectedOptions[0]?.remove();
-      select.value = '';
+      this.#one('[data-part="languages"]').append(this.#language(select.value));
+      this.#drawLanguages();
       this.#languagesChanged();
     });
   }
 
+  /** Names those that are there, and offers the others. */
+  #drawLanguages() {
+    for (const box of this.#boxes) {
+      if (box.nextElementSibling) box.nextElementSibling.textContent = this.#name.language(box.value);
+    }
+    const taken = this.#boxes.map(({ value }) => value);
+    const others = OFFERED.filter((code) => !taken.includes(code))
+      .map((code) => ({ code, name: this.#name.language(code) }))
+      .sort((one, other) => one.name.localeCompare(other.name, this.#words.locale));
+    const choose = this.#others.options[0];
+    this.#others.replaceChildren(...(choose ? [choose] : []), ...others.map(({ code, name }) => new Option(name, code)));
+    this.#others.value = '';
+    this.#limitLanguages();
+  }
+
   /** @param {string} code */
-  #addLanguage(code) {
+  #language(code) {
     const label = this.#make('label', 'choice');
     const box = this.#document.createElement('input');
     box.type = 'checkbox';
@@ -289,22 +377,23 @@ export class View {
       if (this.wishes.languages.length === 0) {
         box.checked = true;
         this.announce('wishes.one');
-      }
-      this.#languagesChanged();
+      } else this.#languagesChanged();
     });
-    label.append(box, ` ${this.#name.language(code)}`);
-    this.#one('[data-part="languages"]').append(label);
+    label.append(box, this.#make('span'));
+    return label;
   }
 
   #languagesChanged() {
     this.#limitLanguages();
-    this.#changePreferences({ languages: this.wishes.languages });
+    const { languages } = this.wishes;
+    this.announce('wishes.count', { count: languages.length });
+    this.#changePreferences({ languages });
   }
 
   /** No more than one frame may carry. */
   #limitLanguages() {
     const full = this.wishes.languages.length >= MAX_LANGUAGES;
-    /** @type {HTMLSelectElement} */ (this.#one('[data-part="add-language"]')).disabled = full;
+    this.#others.disabled = full;
     for (const box of this.#boxes) box.disabled = full && !box.checked;
   }
 
@@ -333,6 +422,22 @@ export class View {
     return /** @type {HTMLInputElement[]} */ (this.#all('[data-part="languages"] input'));
   }
 
+  get #voices() {
+    return /** @type {(HTMLInputElement | HTMLSelectElement)[]} */ (this.#all('[name="voice"]'));
+  }
+
+  get #others() {
+    return /** @type {HTMLSelectElement} */ (this.#one('[data-part="add-language"]'));
+  }
+
+  get #countries() {
+    return /** @type {HTMLSelectElement} */ (this.#one('[data-part="country"]'));
+  }
+
+  get #tongues() {
+    return this.#all('[data-language]');
+  }
+
   get #audio() {
     return /** @type {HTMLAudioElement} */ (this.#one('audio'));
   }
@@ -351,8 +456,17 @@ export class View {
    */
   #put(part, word) {
     const element = this.#one(`[data-part="${part}"]`);
-    const text = word ? this.#say(word) : '';
-    if (element.textContent !== text) element.textContent = text;
+    if (word) this.#write(element, this.#say(word));
+    else element.textContent = '';
+  }
+
+  /**
+   * A word that is not here leaves the one that is.
+   * @param {HTMLElement} element
+   * @param {string} text
+   */
+  #write(element, text) {
+    if (text && element.textContent !== text) element.textContent = text;
   }
 
   /**

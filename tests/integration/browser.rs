@@ -14,7 +14,14 @@ use tokio::time::timeout;
 
 use crate::room::Room;
 use crate::server::DEADLINE;
+use crate::sound::Sound;
 use crate::wire::check_frame;
+
+/// Whether Firefox has a microphone of its own making.
+const FAKE: bool = true;
+
+/// What visitors read where nothing else is said.
+const ENGLISH: &str = "en-US, en";
 
 /// Browsers share two cores with the server: one test of them at a time.
 static TURN: LazyLock<Mutex<()>> = LazyLock::new(Mutex::default);
@@ -233,31 +240,51 @@ impl Browser {
             capabilities.add_arg(flag).expect("a flag");
         }
         capabilities.add_arg(&format!("--user-data-dir={}", profile.0.display())).expect("a flag");
-        Self::chromium_as(capabilities, profile, Some(room)).await
+        Self::chromium_as(capabilities, profile, Some(&room.sound)).await
     }
 
-    async fn chromium_as(capabilities: thirtyfour::ChromeCapabilities, profile: Scratch, room: Option<&Room>) -> Self {
-        let (child, port) = driver("chromedriver", &["--port=0"], "successfully on port ", room).await;
+    async fn chromium_as(
+        capabilities: thirtyfour::ChromeCapabilities,
+        profile: Scratch,
+        sound: Option<&Sound>,
+    ) -> Self {
+        let (child, port) = driver("chromedriver", &["--port=0"], "successfully on port ", sound).await;
         let driver = WebDriver::new(format!("http://127.0.0.1:{port}"), capabilities).await.expect("a session");
         let browser = Self { driver, child, chromium: true, _profile: profile };
         browser.cdp("Page.addScriptToEvaluateOnNewDocument", json!({ "source": SPY })).await;
         browser
     }
 
-    /// Firefox with its own fake microphone, and pages from whoever shows any certificate.
+    /// Chromium of somebody who reads these languages, the dearest first: RFC 5646, with commas.
+    pub async fn chromium_reading(tone: Option<f64>, languages: &str) -> Self {
+        Self::chromium_with(tone, &[&format!("--accept-lang={languages}")]).await
+    }
+
+    /// Firefox with its own fake microphone, and pages from whoever shows any certificate. Without a sound card, it runs
+    /// no WebAudio.
     pub async fn firefox() -> Self {
-        Self::firefox_as(None).await
+        Self::firefox_as(ENGLISH, FAKE, None).await
+    }
+
+    /// The same with a sound card.
+    pub async fn firefox_hearing(sound: &Sound) -> Self {
+        Self::firefox_as(ENGLISH, FAKE, Some(sound)).await
     }
 
     /// Firefox with the microphone of this room.
     pub async fn firefox_in(room: &Room) -> Self {
-        Self::firefox_as(Some(room)).await
+        Self::firefox_as(ENGLISH, !FAKE, Some(&room.sound)).await
     }
 
-    async fn firefox_as(room: Option<&Room>) -> Self {
+    /// Firefox of somebody who reads these languages.
+    pub async fn firefox_reading(languages: &str) -> Self {
+        Self::firefox_as(languages, FAKE, None).await
+    }
+
+    async fn firefox_as(languages: &str, fake: bool, sound: Option<&Sound>) -> Self {
         let mut capabilities = DesiredCapabilities::firefox();
         capabilities.accept_insecure_certs(true).expect("a capability");
-        Self::firefox_with(capabilities, Scratch::new(), room).await
+        Self::firefox_with(capabilities, Scratch::new(), languages, fake, sound).await
     }
 
     /// Firefox as visitors have it, but for an authority (PEM) that it trusts besides those it knows. `turns:` is no
@@ -273,23 +300,27 @@ impl Browser {
         let mut capabilities = DesiredCapabilities::firefox();
         capabilities.add_arg("-profile").expect("a flag");
         capabilities.add_arg(profile.0.to_str().expect("a plain path")).expect("a flag");
-        Self::firefox_with(capabilities, profile, None).await
+        Self::firefox_with(capabilities, profile, ENGLISH, FAKE, None).await
     }
 
     async fn firefox_with(
         mut capabilities: thirtyfour::FirefoxCapabilities,
         profile: Scratch,
-        room: Option<&Room>,
+        languages: &str,
+        fake: bool,
+        sound: Option<&Sound>,
     ) -> Self {
         capabilities.set_headless().expect("a flag");
         let mut preferences = thirtyfour::common::capabilities::firefox::FirefoxPreferences::new();
         for name in ["media.navigator.permission.disabled", "media.peerconnection.ice.loopback"] {
             preferences.set(name, true).expect("a preference");
         }
-        preferences.set("media.navigator.streams.fake", room.is_none()).expect("a preference");
+        preferences.set("media.navigator.streams.fake", fake).expect("a preference");
         preferences.set("media.autoplay.default", 0).expect("a preference");
+        preferences.set("media.navigator.audio.fake_frequency", 440).expect("a preference");
+        preferences.set("intl.accept_languages", languages).expect("a preference");
         capabilities.set_preferences(preferences).expect("preferences");
-        let (child, port) = driver("geckodriver", &["--port", "0"], "Listening on 127.0.0.1:", room).await;
+        let (child, port) = driver("geckodriver", &["--port", "0"], "Listening on 127.0.0.1:", sound).await;
         let driver = WebDriver::new(format!("http://127.0.0.1:{port}"), capabilities).await.expect("a session");
         Self { driver, child, chromium: false, _profile: profile }
     }
@@ -386,6 +417,17 @@ impl Browser {
         types.len()
     }
 
+    /// Waits until the page is drawn in this language.
+    pub async fn reads(&self, language: &str) {
+        let drawn = r"
+            const [wanted, done] = arguments;
+            const { documentElement: root } = document;
+            const look = () => root.lang === wanted && !('words' in root.dataset) ? done(true) : setTimeout(look, 10);
+            look();
+        ";
+        assert!(self.wait(drawn, vec![json!(language)]).await.is_some(), "it is not drawn in {language}");
+    }
+
     /// What is announced to a screen reader at this moment.
     pub async fn text(&self, css: &str) -> String {
         let text = "return document.querySelector(arguments[0])?.textContent ?? ''";
@@ -444,10 +486,10 @@ impl Drop for Browser {
 }
 
 /// Starts a driver in a process group of its own and waits for the port that it names.
-async fn driver(program: &str, arguments: &[&str], before_port: &str, room: Option<&Room>) -> (Child, u16) {
+async fn driver(program: &str, arguments: &[&str], before_port: &str, sound: Option<&Sound>) -> (Child, u16) {
     let mut child = Command::new(program)
         .args(arguments)
-        .envs(room.map(|room| ("PULSE_SERVER", &room.server)))
+        .envs(sound.map(Sound::variable))
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())

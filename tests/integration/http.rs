@@ -34,6 +34,12 @@ impl Answer {
                 assert!(done.status.success(), "gzip reads it");
                 done.stdout
             }
+            Some("br") => {
+                let read = "process.stdin.pipe(require('zlib').createBrotliDecompress()).pipe(process.stdout)";
+                let done = piped(Command::new("node").args(["-e", read]), &self.body).await;
+                assert!(done.status.success(), "Brotli reads it");
+                done.stdout
+            }
             Some(other) => panic!("nobody asked for {other}"),
         }
     }

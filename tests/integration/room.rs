@@ -2,15 +2,11 @@
 //! it for a machine's own, so that everything between a microphone and the wire is the real thing.
 
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
 
-use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
-use tokio::sync::watch;
-use tokio::time::timeout;
 
 use crate::browser::Scratch;
-use crate::server::DEADLINE;
+use crate::sound::Sound;
 
 /// What is said: every vowel, plosives, fricatives and pauses.
 const SENTENCES: &str = "She had your dark suit in greasy wash water all year. Don't ask me to carry an oily rag like \
@@ -22,51 +18,27 @@ const HEAD_BYTES: usize = 44;
 
 /// Ends when dropped.
 pub struct Room {
-    /// For the `PULSE_SERVER` of whoever is in it.
-    pub server: String,
+    /// For the browsers that are in it.
+    pub sound: Sound,
     spoken: PathBuf,
     quiet: PathBuf,
     speaker: Option<Child>,
-    _pulse: Child,
     _folder: Scratch,
 }
 
 impl Room {
     /// A quiet one.
     pub async fn new() -> Self {
-        let folder = Scratch::new();
-        let socket = folder.0.join("socket");
-        let server = format!("unix:{}", socket.display());
-        let mut pulse = Command::new("pulseaudio")
-            .args(["-n", "--daemonize=no", "--exit-idle-time=-1", "--disable-shm=yes", "--use-pid-file=no"])
-            .args(["-v", "--log-target=stderr", "--log-time=no"])
-            .args(["-L", "module-null-sink sink_name=air rate=48000 channels=1"])
-            .args(["-L", "module-null-sink sink_name=ears rate=48000 channels=2"])
+        let sound = Sound::with(&[
+            "module-null-sink sink_name=air rate=48000 channels=1",
+            "module-null-sink sink_name=ears rate=48000 channels=2",
             // Browsers leave monitors out of their lists.
-            .args(["-L", "module-remap-source source_name=microphone master=air.monitor"])
-            .arg("-L")
-            .arg(format!("module-native-protocol-unix auth-anonymous=1 socket={}", socket.display()))
-            .envs([("HOME", &folder.0), ("XDG_RUNTIME_DIR", &folder.0)])
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()
-            .expect("pulseaudio, which tests/run installs");
-        let up = watch::Sender::new(false);
-        let mut lines = BufReader::new(pulse.stderr.take().expect("a pipe")).lines();
-        let mut is_up = up.subscribe();
-        // Its output has to be read for as long as it runs.
-        tokio::spawn(async move {
-            while let Ok(Some(line)) = lines.next_line().await {
-                if line.contains("Daemon startup complete") {
-                    up.send_replace(true);
-                }
-            }
-        });
-        timeout(DEADLINE, is_up.wait_for(|up| *up)).await.expect("in time").expect("pulseaudio starts");
+            "module-remap-source source_name=microphone master=air.monitor",
+        ])
+        .await;
+        let folder = Scratch::new();
         for (what, name) in [("set-default-sink", "ears"), ("set-default-source", "microphone")] {
-            let done = Command::new("pactl").args([what, name]).env("PULSE_SERVER", &server).status().await;
+            let done = Command::new("pactl").args([what, name]).envs([sound.variable()]).status().await;
             assert!(done.is_ok_and(|status| status.success()), "{what} {name}");
         }
         let speech = folder.0.join("speech.wav");
@@ -83,7 +55,7 @@ impl Room {
             file
         };
         let (spoken, quiet) = (record("spoken.wav", 1), record("quiet.wav", 0));
-        let mut room = Self { server, spoken, quiet, speaker: None, _pulse: pulse, _folder: folder };
+        let mut room = Self { sound, spoken, quiet, speaker: None, _folder: folder };
         room.hush();
         room
     }
@@ -102,7 +74,7 @@ impl Room {
         Command::new("paplay")
             .args(["--device=air", "--latency-msec=20"])
             .arg(file)
-            .env("PULSE_SERVER", &self.server)
+            .envs([self.sound.variable()])
             .kill_on_drop(true)
             .spawn()
             .expect("paplay")

@@ -11,22 +11,23 @@ use crate::browser::{Browser, turn};
 use crate::server::TestServer;
 
 /// Runs axe-core and resolves with what it finds, in short.
-const AXE: &str = r"
+pub const AXE: &str = r"
     const done = arguments[0];
     axe.run(document, { resultTypes: ['violations', 'incomplete'] }).then(({ violations }) =>
         done(violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ target }) => target).join(' ')}`)));
 ";
 
-/// Resolves, once everything has come to rest, with what stands out of the page at its end.
-const TOO_WIDE: &str = r"
+/// Resolves, once everything has come to rest, with what stands out of the page at a side.
+pub const TOO_WIDE: &str = r"
     const done = arguments[0];
     const moving = () => document.getAnimations().filter(({ effect }) => effect.getComputedTiming().iterations !== Infinity);
     const rest = async () => {
         await new Promise(requestAnimationFrame);
         while (moving().length) await Promise.allSettled(moving().map(({ finished }) => finished));
         const { clientWidth } = document.documentElement;
-        done([...document.querySelectorAll('body *')].map(one => [one, one.getBoundingClientRect().right])
-            .filter(([, right]) => right > clientWidth + 1).map(([{ tagName, className }, right]) => `${tagName}.${className} ${right}`));
+        done([...document.querySelectorAll('body *')].map(one => [one, one.getBoundingClientRect()])
+            .filter(([, { left, right }]) => right > clientWidth + 1 || left < -1)
+            .map(([{ tagName, className }, { left, right }]) => `${tagName}.${className} ${left} ${right}`));
     };
     rest();
 ";
@@ -47,7 +48,7 @@ const STATES: [&str; 11] = [
 ];
 
 /// Sets the window's size in CSS pixels and the colour scheme.
-async fn look(browser: &Browser, width: u32, height: u32, scheme: &str) {
+pub async fn look(browser: &Browser, width: u32, height: u32, scheme: &str) {
     let size = json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 500 });
     browser.cdp("Emulation.setDeviceMetricsOverride", size).await;
     let media = json!({ "features": [{ "name": "prefers-color-scheme", "value": scheme }] });
@@ -62,6 +63,11 @@ async fn heading_has_focus(browser: &Browser) -> bool {
 
 /// Looks at one state, in each size and scheme once: some states last for seconds only.
 pub async fn inspect(browser: &Browser, state: &str) {
+    inspect_as(browser, state, state).await;
+}
+
+/// Looks at one state; the pictures have this name.
+pub async fn inspect_as(browser: &Browser, state: &str, name: &str) {
     for (width, height, scheme) in [(390, 664, "light"), (320, 568, "dark"), (1280, 800, "dark")] {
         assert_eq!(browser.state().await, state);
         look(browser, width, height, scheme).await;
@@ -71,7 +77,7 @@ pub async fn inspect(browser: &Browser, state: &str) {
         assert_eq!(browser.run(OUT_OF_REACH, vec![]).await, json!(0), "{state} at {width}: controls out of sight");
         let found = browser.wait(AXE, vec![]).await.expect("axe-core answers");
         assert_eq!(found, Value::Array(vec![]), "{state} {width} {scheme}");
-        browser.screenshot(&format!("{state}-{width}-{scheme}")).await;
+        browser.screenshot(&format!("{name}-{width}-{scheme}")).await;
     }
 }
 

@@ -62,7 +62,7 @@ impl Browser {
     }
 
     /// Waits until this is the last line of the log.
-    pub async fn reads(&self, text: &str) {
+    pub async fn sees_typed(&self, text: &str) {
         let seen = self.wait(UNTIL_LINE, vec![json!(text)]).await;
         assert!(seen.is_some(), "{text} is not read: {}", self.run(LOG, vec![]).await);
     }
@@ -89,8 +89,8 @@ async fn type_to_each_other(one: Browser, other: Browser) {
     one.open_text_line().await;
     for text in TEXTS {
         one.types(text).await;
-        one.reads(text).await;
-        other.reads(text).await;
+        one.sees_typed(text).await;
+        other.sees_typed(text).await;
     }
     // Whoever has the panel closed is told, once.
     let title = "return document.querySelector('[data-part=typing-title]').textContent";
@@ -104,7 +104,7 @@ async fn type_to_each_other(one: Browser, other: Browser) {
     // By the keyboard: letters are letters, and Enter sends.
     let line = other.driver.find(By::Css("[data-part=line]")).await.expect("a line");
     line.send_keys("mum, M" + Key::Enter).await.expect("keys");
-    one.reads("mum, M").await;
+    one.sees_typed("mum, M").await;
     for _ in 0..4 {
         let shift = other.driver.action_chain().key_down(Key::Shift).key_up(Key::Shift);
         shift.perform().await.expect("a key");
@@ -114,7 +114,7 @@ async fn type_to_each_other(one: Browser, other: Browser) {
     let button = one.driver.find(By::Css("[data-part=type] button")).await.expect("a button");
     one.driver.find(By::Css("[data-part=line]")).await.expect("a line").send_keys("yes").await.expect("keys");
     button.click().await.expect("a click");
-    other.reads("yes").await;
+    other.sees_typed("yes").await;
     assert_eq!(one.run("return document.querySelector('[data-part=line]').value", vec![]).await, json!(""));
 
     let mine = TEXTS.map(|text| json!(["type.me", text]));
@@ -168,7 +168,7 @@ async fn a_line_has_five_hundred_characters_however_they_are_counted_elsewhere()
     for (character, more) in [("x", "y"), ("😀", "x")] {
         let full = character.repeat(500);
         one.types(&format!("{full}{more}")).await;
-        other.reads(&full).await;
+        other.sees_typed(&full).await;
     }
     one.quit().await;
     other.quit().await;
@@ -258,7 +258,7 @@ async fn a_hostile_partner_is_shown_as_far_as_it_is_a_partner() {
         call.send(wrong).await;
     }
     call.send(right.clone()).await;
-    visitor.reads("hello").await;
+    visitor.sees_typed("hello").await;
     assert_eq!(visitor.run(LOG, vec![]).await, json!([["type.them", "hello"]]));
 
     // More than any line could carry, at the page's own end of the channel.
@@ -303,9 +303,9 @@ async fn a_line_typed_while_the_line_is_thin_arrives() {
     stand("-STOP");
     one.until("rejoining").await;
     one.types("are you there?").await;
-    one.reads("are you there?").await;
+    one.sees_typed("are you there?").await;
     stand("-CONT");
-    other.reads("are you there?").await;
+    other.sees_typed("are you there?").await;
     one.until("talking").await;
     let shown: Value = other.run(LOG, vec![]).await;
     assert_eq!(shown, json!([["type.them", "are you there?"]]));

@@ -55,7 +55,10 @@ const WAYS = {
 const EVENTS = [
   START,
   ...['retry', 'stop', 'accept', 'decline', 'mute', 'end', 'again', 'rest', 'vanish', 'granted', 'devices', 'doubt', 'checked',
-    'down', 'connected', 'weak', 'failed', 'bye', 'unverified', 'ready', 'missing', 'hidden', 'visible', 'online', 'pagehide'].map((type) => ({ type })),
+    'down', 'connected', 'weak', 'failed', 'bye', 'unverified', 'ready', 'missing', 'hidden', 'visible', 'online', 'pagehide',
+    'own-voice', 'try-voice'].map((type) => ({ type })),
+  { type: 'voice', voice: 'own' }, { type: 'voice', voice: 'deeper' },
+  { type: 'disguised', ok: true }, { type: 'disguised', ok: false },
   ...['dismissed', 'site', 'system', 'none', 'busy', 'ignored', 'unsupported', 'calls'].map((problem) => ({ type: 'refused', problem })),
   { type: 'described', description: DESCRIPTION },
   { type: 'gathered', port: 50_000 },
@@ -69,7 +72,7 @@ const EVENTS = [
   { type: 'typing', open: true }, { type: 'typing', open: false }, { type: 'type', text: 'hello' }, line('me'), line('them'),
 ];
 
-const label = (event) => [event.type, event.open, event.line?.who, event.frame?.type, event.frame?.why, event.timer, event.problem, event.frame?.call?.slice(0, 4)].filter(Boolean).join(' ');
+const label = (event) => [event.type, event.open, event.line?.who, event.voice, event.ok?.toString(), event.frame?.type, event.frame?.why, event.timer, event.problem, event.frame?.call?.slice(0, 4)].filter(Boolean).join(' ');
 
 /** Whether this state and another are the same for whoever asks what can happen. */
 const key = (state) => JSON.stringify(state);
@@ -98,6 +101,7 @@ for (const name of NAMES) {
       assert.equal(state.pause > 0, ['paused', 'cooling'].includes(state.name));
       assert.equal(state.category !== null, state.name === 'cooling');
       assert.ok(state.past === null || state.name === 'ended');
+      if (event.voice === undefined && event.type !== 'own-voice') assert.equal(state.voice, before.voice, 'only the visitor chooses a voice');
       assert.equal(state.ending !== null, state.name === 'ended' || state.name === 'resting' && before.ending !== null
         || state.name === 'offline' && state.back === 'ended');
       if (state.name !== before.name) {
@@ -124,8 +128,8 @@ test('no dead ends: from everywhere one can get back to the first page and on to
     const state = edge.pop();
     for (const event of EVENTS) {
       const { state: next } = reduce(state, event);
-      // What is typed opens and closes nothing.
-      const known = { ...next, held: next.held.slice(0, 2), typing: false, unread: false, lines: [] };
+      // What is typed, and which voice is spoken with, opens and closes nothing.
+      const known = { ...next, held: next.held.slice(0, 2), typing: false, unread: false, lines: [], voice: INITIAL.voice, unheard: false };
       found.get(key(state)).to.add(key(known));
       if (found.has(key(known))) continue;
       found.set(key(known), { state: known, to: new Set() });
@@ -536,4 +540,49 @@ test('whether what is sent is padded is known, and changes nothing else', () => 
       assert.deepEqual(reduce(before, { type: 'shaped', padded }), { state: { ...before, padded }, effects: [] }, name);
     }
   }
+});
+const DEEPER = { type: 'voice', voice: 'deeper' };
+const FAILS = { type: 'disguised', ok: false };
+const WORKS = { type: 'disguised', ok: true };
+const SAYS_UNHEARD = { do: 'say', word: 'voice.unheard' };
+
+test('a voice chosen before is what a call begins with, and the next one too', () => {
+  const begun = walk(DEEPER, ...WAITING, matched()).effects.find((effect) => effect.do === 'begin');
+  assert.equal(begun.voice, 'deeper');
+  assert.equal(walk(...WAITING, matched()).effects.find((effect) => effect.do === 'begin').voice, 'own');
+  const again = walk(DEEPER, ...TALKING, FAILS, 'bye', 'again');
+  assert.deepEqual([again.state.voice, again.state.unheard], ['deeper', false]);
+  assert.deepEqual(walk(...WAITING, DEEPER).effects, [], 'there is nobody to hear it yet');
+});
+
+test('a voice chosen in a call is spoken with at once', () => {
+  for (const way of [CONNECTING, TALKING, WAYS.rejoining]) {
+    assert.deepEqual(walk(...way, DEEPER).effects, [{ do: 'speakAs', voice: 'deeper' }]);
+  }
+});
+
+test('a changed voice that fails is said to be unheard until the visitor decides', () => {
+  const failed = [...TALKING, DEEPER, FAILS];
+  assert.deepEqual(walk(...failed).effects, [SAYS_UNHEARD]);
+  for (const later of ['mute', 'weak', 'failed', 'connected', 'hidden', 'visible', 'online', 'doubt', 'checked', FAILS]) {
+    const { state, did } = walk(...failed, later);
+    assert.deepEqual([state.voice, state.unheard, did.includes('speakAs')], ['deeper', true, false], JSON.stringify(later));
+  }
+  assert.deepEqual(walk(...failed, 'try-voice').effects, [{ do: 'speakAs', voice: 'deeper' }]);
+  assert.equal(walk(...failed, 'try-voice').state.unheard, true, 'until it is known to work');
+  assert.deepEqual(walk(...failed, 'try-voice', FAILS).effects, [SAYS_UNHEARD], 'and said again when it does not');
+  const own = walk(...failed, 'own-voice');
+  assert.deepEqual([own.state.voice, own.state.unheard, own.effects], ['own', false, [{ do: 'speakAs', voice: 'own' }]]);
+});
+
+test('a changed voice that is back is said to be heard, unless muted', () => {
+  assert.deepEqual(walk(...TALKING, DEEPER, WORKS).effects, [], 'nothing was missed');
+  assert.deepEqual(walk(...TALKING, DEEPER, FAILS, WORKS).effects, [{ do: 'say', word: 'unmuted' }]);
+  assert.deepEqual(walk(...TALKING, DEEPER, FAILS, 'mute', WORKS).effects, []);
+  assert.equal(walk(...TALKING, DEEPER, FAILS, WORKS).state.unheard, false);
+  // Nobody is told that they are heard while they are not.
+  assert.deepEqual(walk(...TALKING, DEEPER, FAILS, 'mute', 'mute', 'checked').effects, []);
+  // What is said of a voice that is no longer the chosen one is about nobody.
+  assert.deepEqual(walk(...TALKING, DEEPER, 'own-voice', FAILS).effects, []);
+  assert.equal(walk(...TALKING, DEEPER, 'own-voice', FAILS).state.unheard, false);
 });

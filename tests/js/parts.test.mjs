@@ -6,7 +6,7 @@ import { Device } from '../../static/js/device.js';
 import { COUNTRIES, linesOf, link, opening } from '../../static/js/help.js';
 import { HELPLINES } from '../../static/js/helplines.js';
 import { isMuteKey, listenForKeys, shiftTaps } from '../../static/js/keys.js';
-import { namer, OFFERED, primary, region } from '../../static/js/languages.js';
+import { clock, date, namer, OFFERED, primary, region } from '../../static/js/languages.js';
 import { follow, loudness, Meter } from '../../static/js/meter.js';
 import { classify, Microphone } from '../../static/js/microphone.js';
 import { openPreferences } from '../../static/js/preferences.js';
@@ -302,6 +302,15 @@ describe('languages', () => {
     assert.deepEqual(primary(OFFERED.slice(0, 8)), OFFERED.slice(0, 8), 'and is not renamed when it is suggested');
   });
 
+  test('hours and days as they are written there', () => {
+    const plain = (text) => text.replaceAll('\u202f', ' ');
+    assert.deepEqual([8, 24].map((hour) => plain(clock('en-US', hour))), ['8:00 AM', '12:00 AM']);
+    assert.deepEqual([8, 20].map((hour) => clock('de', hour)), ['08:00', '20:00']);
+    assert.equal(plain(clock('ar-EG', 20)), '٨:٠٠ م');
+    assert.equal(date('fr', '2026-11-21'), '21 novembre 2026');
+    assert.equal(date('en-GB', '2026-11-01'), '1 November 2026');
+  });
+
   test('the region of the language settings, or the likeliest', () => {
     assert.equal(region(['en-GB', 'de-DE']), 'GB');
     assert.equal(region(['de', 'en-US']), 'US');
@@ -341,7 +350,7 @@ describe('help', () => {
 
   test('reads hours', () => {
     assert.equal(opening('24/7'), 'always');
-    assert.deepEqual(opening('10-24'), { from: '10', to: '24' });
+    assert.deepEqual(opening('10-24'), { from: 10, to: 24 });
     assert.equal(opening('not known'), 'unknown');
   });
 });
@@ -355,7 +364,7 @@ describe('preferences', () => {
   test('are kept', () => {
     const storage = store();
     openPreferences(() => storage).change({ still: true, languages: ['de'] });
-    assert.deepEqual(openPreferences(() => storage).value, { still: true, muteKey: true, vanishKey: true, languages: ['de'] });
+    assert.deepEqual(openPreferences(() => storage).value, { still: true, muteKey: true, vanishKey: true, languages: ['de'], page: null });
     assert.deepEqual([...storage.values.keys()], ['sotto']);
   });
 
@@ -371,7 +380,7 @@ describe('preferences', () => {
 
   for (const text of ['', 'null', '7', '{"languages":"en"}', '{"languages":[]}', '{']) {
     test(`nonsense is nobody's preference: ${text || 'nothing'}`, () => {
-      assert.deepEqual(openPreferences(() => store(text)).value, { still: false, muteKey: true, vanishKey: true, languages: null });
+      assert.deepEqual(openPreferences(() => store(text)).value, { still: false, muteKey: true, vanishKey: true, languages: null, page: null });
     });
   }
 });
