@@ -203,6 +203,12 @@ impl Guard {
         lock(&self.reports).cooling(whence, now)
     }
 
+    /// Drops the reports that no longer count, and a key whose day is over.
+    pub fn fade(&self, now: Instant) {
+        lock(&self.keys).turn(now);
+        lock(&self.reports).fade(now);
+    }
+
     /// Counts one more of a kind.
     ///
     /// # Errors

@@ -61,7 +61,7 @@ const PORT_TRIES: usize = 32;
 /// How many files a process may have open where nobody has said otherwise.
 const USUAL_FILES: usize = 1_024;
 
-/// How often it is told how often limits were hit.
+/// How often it is told how often limits were hit, and what no longer counts is forgotten.
 const COUNT_EVERY: Duration = Duration::from_secs(60);
 
 /// How long sockets may take to close when the server stops.
@@ -138,7 +138,7 @@ impl Server {
     pub async fn run(self, shutdown: impl Future<Output = ()> + Send + 'static) -> anyhow::Result<()> {
         let Self { door, tls, house, threads, .. } = self;
         let relay = house.relay.clone();
-        let counting = tokio::spawn(tell_counts(Arc::clone(&house.guard)));
+        let counting = tokio::spawn(count_and_forget(Arc::clone(&house)));
         let matching = tokio::spawn({
             let house = Arc::clone(&house);
             async move { house.matchmaker.run().await }
@@ -191,10 +191,14 @@ impl Server {
 }
 
 /// Tells the operator now and then how often limits were hit since, and how much was reported: how often, and never who.
-async fn tell_counts(guard: Arc<Guard>) {
+/// Forgets what is over of that, also when nobody comes any more.
+async fn count_and_forget(house: Arc<House>) {
+    let House { guard, matchmaker, .. } = &*house;
     let mut before = guard.counts();
     loop {
         tokio::time::sleep(COUNT_EVERY).await;
+        guard.fade(Instant::now());
+        matchmaker.fade(Instant::now());
         let now = guard.counts();
         for ((what, count), (_, before)) in now.iter().zip(&before) {
             if count > before {

@@ -140,7 +140,7 @@ impl Keys {
     }
 
     /// Takes the next key when it is time.
-    fn turn(&mut self, now: Instant) {
+    pub fn turn(&mut self, now: Instant) {
         while self.until <= now {
             let next = derive(&self.epoch, NEXT);
             self.before = std::mem::replace(&mut self.epoch, key(&next));

@@ -98,11 +98,16 @@ impl Reports {
         Some((left, entry.category()?))
     }
 
-    fn make_room(&mut self, now: Instant) {
+    /// Drops what no longer counts, whether or not anybody asks.
+    pub fn fade(&mut self, now: Instant) {
         self.0.retain(|_, entry| {
             entry.fade(now);
             !entry.is_over()
         });
+    }
+
+    fn make_room(&mut self, now: Instant) {
+        self.fade(now);
         if self.0.len() >= MAX_REPORTED {
             let last = |entry: &Reported| entry.reports.last().map(|report| report.at);
             let oldest = self.0.iter().min_by_key(|(_, entry)| last(entry)).map(|(network, _)| *network);
@@ -172,6 +177,19 @@ mod tests {
         assert_eq!(reports.cooling(&later(9), now).expect("still").0, 10 * MINUTE);
         reports.add(&later(3), &later(9), Category::Hateful, now);
         assert_eq!(reports.cooling(&later(9), now), Some((60 * MINUTE, Category::Hateful)));
+    }
+
+    #[test]
+    fn nothing_is_left_a_day_after_the_last_report() {
+        let (mut reports, now) = (Reports::default(), Instant::now());
+        for number in 0..4 {
+            reports.add(&whence(number), &whence(9), Category::Young, now + MINUTE * number as u32);
+        }
+        reports.add(&whence(1), &whence(8), Category::Other, now);
+        reports.fade(now + FADES_AFTER);
+        assert_eq!(reports.0.keys().collect::<Vec<_>>(), [&9]);
+        reports.fade(now + 3 * MINUTE + FADES_AFTER.max(LONGEST));
+        assert_eq!(reports.0.len(), 0);
     }
 
     #[test]

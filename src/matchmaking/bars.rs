@@ -95,15 +95,27 @@ impl Bars {
         })
     }
 
-    fn put(&mut self, from: Name, to: Name, until: Instant, now: Instant) {
-        while self.order.len() >= MAX_BARS || self.order.front().is_some_and(|(at, _)| *at <= now) {
-            let Some((_, name)) = self.order.pop_front() else { break };
-            if let Some(bars) = self.from.get_mut(&name) {
-                bars.remove(0);
-                if bars.is_empty() {
-                    self.from.remove(&name);
-                }
+    /// Drops what nobody can have been waiting since.
+    pub fn fade(&mut self, now: Instant) {
+        while self.order.front().is_some_and(|(at, _)| *at <= now) {
+            self.drop_oldest();
+        }
+    }
+
+    fn drop_oldest(&mut self) {
+        let Some((_, name)) = self.order.pop_front() else { return };
+        if let Some(bars) = self.from.get_mut(&name) {
+            bars.remove(0);
+            if bars.is_empty() {
+                self.from.remove(&name);
             }
+        }
+    }
+
+    fn put(&mut self, from: Name, to: Name, until: Instant, now: Instant) {
+        self.fade(now);
+        if self.order.len() >= MAX_BARS {
+            self.drop_oldest();
         }
         self.from.entry(from).or_default().push((to, until));
         // The longest there is for all of them, so that the order is that of their making.
@@ -200,5 +212,16 @@ mod tests {
         assert_eq!(bars.from.values().map(Vec::len).sum::<usize>(), MAX_BARS);
         bars.never_again(person(1, 10), person(2, 20), VisitorId(0), now + NEVER + KEPT);
         assert_eq!((bars.order.len(), bars.from.values().map(Vec::len).sum::<usize>()), (4, 4));
+    }
+
+    #[test]
+    fn nothing_is_left_two_days_after_a_report() {
+        let (mut bars, now) = (Bars::default(), Instant::now());
+        bars.never_again(person(1, 10), person(2, 20), VisitorId(5), now);
+        bars.away_from(person(1, 10), person(3, 30), Duration::from_secs(60), now);
+        bars.fade(now + NEVER);
+        assert!(!bars.from.is_empty(), "somebody may have been waiting since before");
+        bars.fade(now + NEVER + KEPT);
+        assert!(bars.from.is_empty() && bars.order.is_empty());
     }
 }

@@ -90,6 +90,11 @@ impl Matchmaker {
         self.lock().pool.drop_match(left_by, other, now);
     }
 
+    /// Drops what no longer counts of reports and of matches that were left.
+    pub fn fade(&self, now: Instant) {
+        self.lock().pool.fade(now);
+    }
+
     /// Whether a visitor is being kept apart from somebody.
     pub fn has_met(&self, visitor: VisitorId) -> bool {
         self.lock().pool.has_met(visitor)

@@ -168,9 +168,7 @@ impl Pool {
     /// Notes that a match was left before there was a conversation. From the third within [`RECENT_FOR`] on, nobody of
     /// that network is paired with the one who was left, who may be alone, and would be kept busy.
     pub fn drop_match(&mut self, left_by: Person, other: Person, now: Instant) {
-        while let Some((_, over)) = self.dropped.pop_front_if(|(at, _)| *at + RECENT_FOR <= now) {
-            self.drops.remove(&over);
-        }
+        self.fade(now);
         let Some(whence) = left_by.whence else {
             return;
         };
@@ -183,6 +181,14 @@ impl Pool {
         if *count >= DROPS {
             self.bars.away_from(left_by, other, RECENT_FOR, now);
         }
+    }
+
+    /// Drops what no longer counts of reports and of matches that were left.
+    pub fn fade(&mut self, now: Instant) {
+        while let Some((_, over)) = self.dropped.pop_front_if(|(at, _)| *at + RECENT_FOR <= now) {
+            self.drops.remove(&over);
+        }
+        self.bars.fade(now);
     }
 
     /// Whether a visitor is being kept apart from somebody.
