@@ -17,7 +17,7 @@ use crate::mailbox::{Person, VisitorId};
 pub const NEVER: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// A bar that is over is kept for as long as somebody could have been waiting since before.
-const KEPT: Duration = Duration::from_secs(24 * 60 * 60);
+pub const KEPT: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// More bars than honest reports make in a day; the oldest goes.
 const MAX_BARS: usize = 64 * 1024;

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
 
-use super::super::bars::NEVER;
+use super::super::bars::{KEPT, NEVER};
 use super::*;
 
 /// The same rule without queues: every question is answered by looking at all pairs.
@@ -230,6 +230,12 @@ fn history(steps: Vec<Step>) -> Result<(), TestCaseError> {
             Step::Pass { millis } => {
                 let from = now;
                 now += Duration::from_millis(millis);
+                // Nobody waits for longer than bars are kept for their sake.
+                let too_long = |ticket: &Ticket| ticket.joined + KEPT < now;
+                for ticket in twin.waiting.extract_if(.., |ticket| too_long(ticket)) {
+                    prop_assert!(pool.leave(ticket.id));
+                }
+                calls.retain(|call| !too_long(&call.older) && !too_long(&call.newer));
                 (pool.advance(now), twin.advance(from, now))
             }
             Step::End => {
