@@ -193,12 +193,13 @@ impl Server {
 /// Tells the operator now and then how often limits were hit since, and how much was reported: how often, and never who.
 /// Forgets what is over of that, also when nobody comes any more.
 async fn count_and_forget(house: Arc<House>) {
-    let House { guard, matchmaker, .. } = &*house;
+    let House { guard, matchmaker, lobby, .. } = &*house;
     let mut before = guard.counts();
     loop {
         tokio::time::sleep(COUNT_EVERY).await;
         guard.fade(Instant::now());
         matchmaker.fade(Instant::now());
+        lobby.fade(Instant::now());
         let now = guard.counts();
         for ((what, count), (_, before)) in now.iter().zip(&before) {
             if count > before {

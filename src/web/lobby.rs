@@ -46,11 +46,18 @@ impl Lobby {
     }
 
     /// Notes that a visitor has left but may come back before what keeps it apart from somebody has faded, and drops
-    /// what has.
+    /// those for whom it has.
     pub fn leave(&self, token: ResumeToken, visitor: VisitorId, past: Past, now: Instant) {
         self.owners.insert(token.clone(), Owner::Gone(visitor, past));
         let mut gone = self.gone.lock().unwrap_or_else(PoisonError::into_inner);
         gone.push_back((now + RECENT_FOR, token));
+        drop(gone);
+        self.fade(now);
+    }
+
+    /// Drops the tokens of those who have not come back.
+    pub fn fade(&self, now: Instant) {
+        let mut gone = self.gone.lock().unwrap_or_else(PoisonError::into_inner);
         while let Some((_, faded)) = gone.pop_front_if(|(until, _)| *until <= now) {
             self.owners.remove(&faded);
         }
