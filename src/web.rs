@@ -53,6 +53,7 @@ pub struct House {
     /// What anybody gets.
     pub guard: Arc<Guard>,
     config: Config,
+    /// Who may come back.
     pub lobby: Lobby,
     /// Whether the operator has been told that a proxy seems to stand in front.
     warned: AtomicBool,
