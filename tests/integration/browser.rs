@@ -136,6 +136,13 @@ const UNTIL_STATE: &str = r"
     see();
 ";
 
+/// Resolves once the server has said that this page is in the queue.
+const UNTIL_QUEUED: &str = r#"
+    const [done] = arguments;
+    const look = () => window.frames_seen.some(frame => frame.includes('"waiting"')) ? done(true) : setTimeout(look, 10);
+    look();
+"#;
+
 /// Resolves with the strongest frequency of the received track once it is within 10 Hz of the wanted one.
 const UNTIL_TONE: &str = r"
     const [hertz, done] = arguments;
@@ -347,6 +354,11 @@ impl Browser {
             Some(state) => state.as_str().unwrap_or_default().to_owned(),
             None => panic!("not {states:?} but {} in time", self.state().await),
         }
+    }
+
+    /// Waits until this page is in the queue: whoever comes now comes second. The page shows `waiting` a moment before.
+    pub async fn queued(&self) {
+        assert!(self.wait(UNTIL_QUEUED, vec![]).await.is_some(), "{} and not in the queue", self.state().await);
     }
 
     /// Waits for a state that takes its time.

@@ -104,7 +104,7 @@ async fn pair(server: &TestServer) -> (Browser, Browser) {
 
 async fn call(one: &Browser, other: &Browser) {
     one.press("start").await;
-    one.until("waiting").await;
+    one.queued().await;
     other.press("start").await;
     one.until("talking").await;
     other.until("talking").await;

@@ -131,7 +131,7 @@ async fn a_whole_visit_in_german_and_in_arabic() {
         visitor.run("document.querySelector('details').open = true", vec![]).await;
         inspect_wishes(visitor, language).await;
         visitor.press("start").await;
-        visitor.until("waiting").await;
+        visitor.queued().await;
         visitor.inspect_in(language, "waiting", "waiting").await;
         visitor.press("help").await;
         // Numbers are written from left to right, whatever stands around them.
@@ -190,7 +190,7 @@ async fn the_language_can_be_changed_at_any_time_and_nothing_else_changes() {
 
     // In the middle of the wait.
     visitor.press("start").await;
-    visitor.until("waiting").await;
+    visitor.queued().await;
     visitor.run(LISTEN, vec![]).await;
     let sent = visitor.frames().await;
     visitor.choose("de").await;
@@ -252,7 +252,7 @@ async fn where_no_words_come_there_are_the_english_ones() {
     visitor.open(&server.url()).await;
     visitor.reads("de").await;
     visitor.press("start").await;
-    visitor.until("waiting").await;
+    visitor.queued().await;
     visitor.reads("en").await;
     assert_eq!(visitor.heading().await, "You’re here. We’ll let you know when someone joins.");
     partner.open(&server.url()).await;
@@ -277,7 +277,7 @@ async fn where_no_words_come_there_are_the_english_ones() {
     assert_eq!(visitor.heading().await, "We can’t reach Sotto just now.");
     visitor.block(&[]).await;
     visitor.press("retry").await;
-    visitor.until("waiting").await;
+    visitor.queued().await;
     visitor.quit().await;
     partner.quit().await;
     server.stop().await;
@@ -300,7 +300,7 @@ async fn words_that_take_their_time_leave_nobody_before_an_empty_page() {
     let (painted, came) = visitor.painted().await;
     assert!(painted >= HIDDEN_MS && came.is_none(), "painted at {painted:.0} ms");
     visitor.press("start").await;
-    visitor.until("waiting").await;
+    visitor.queued().await;
     assert_eq!(visitor.heading().await, "You’re here. We’ll let you know when someone joins.");
     visitor.quit().await;
     server.stop().await;

@@ -26,7 +26,7 @@ async fn with_native(browser: Browser, browser_first: bool, hertz: Option<u16>) 
     browser.open(&server.url()).await;
     let caller = if browser_first {
         browser.press("start").await;
-        browser.until("waiting").await;
+        browser.queued().await;
         native(&server, &tap).await
     } else {
         let caller = native(&server, &tap).await;
@@ -87,7 +87,7 @@ async fn firefox_and_chromium() {
         first.open(&server.url()).await;
         second.open(&server.url()).await;
         first.press("start").await;
-        first.until("waiting").await;
+        first.queued().await;
         second.press("start").await;
         first.until("talking").await;
         second.until("talking").await;
@@ -112,7 +112,7 @@ async fn two_firefoxes() {
     first.open(&server.url()).await;
     second.open(&server.url()).await;
     first.press("start").await;
-    first.until("waiting").await;
+    first.queued().await;
     second.press("start").await;
     for browser in [&first, &second] {
         browser.until("talking").await;

@@ -180,8 +180,9 @@ async fn firefox_opens_no_page_that_nobody_vouches_for() {
 
 /// Leaves one of the ways to the relay.
 const TLS_ALONE: &str = r"
-    const Connection = RTCPeerConnection;
-    window.RTCPeerConnection = class extends Connection {
+    // Calls are made from a frame.
+    const Connection = frames[0].RTCPeerConnection;
+    frames[0].RTCPeerConnection = class extends Connection {
         constructor(configuration) {
             const [server] = configuration.iceServers;
             const urls = server.urls.filter(url => url.startsWith('turns:'));

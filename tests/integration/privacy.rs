@@ -245,7 +245,7 @@ async fn no_answer_sets_a_cookie() {
             assert_eq!(answer.header(header), None, "{path}");
         }
         // A tag could mark a visitor as well: this one is the file's, and so everybody's.
-        if let Some(tag) = answer.header("etag") {
+        if let Some(tag) = answer.header("etag").map(|tag| tag.trim_start_matches("W/")) {
             assert!(tag.trim_matches('"').len() >= 32 && hash.starts_with(tag.trim_matches('"')) || hash.is_empty());
         }
         if answer.header("content-type").is_some_and(|kind| kind.starts_with("text/html")) {

@@ -137,10 +137,12 @@ async fn a_server_that_puts_itself_between_is_seen() {
 /// what is sent in its place, a list.
 const TAMPER: &str = r"
     const change = CHANGE;
-    const { send } = RTCDataChannel.prototype;
-    RTCDataChannel.prototype.send = function (data) {
-        const frames = typeof data === 'string' ? [data] : change(new Uint8Array(data));
-        for (const frame of frames) send.call(this, frame);
+    // Calls are made from a frame.
+    const { prototype } = frames[0].RTCDataChannel;
+    const { send } = prototype;
+    prototype.send = function (data) {
+        const changed = typeof data === 'string' ? [data] : change(new Uint8Array(data));
+        for (const frame of changed) send.call(this, frame);
     };
 ";
 
@@ -152,7 +154,7 @@ async fn caught(server: &TestServer, one: &Browser, other: &Browser, tamperer_of
     let (first, second) = if tamperer_offers { (other, one) } else { (one, other) };
     one.run(&TAMPER.replace("CHANGE", change), vec![]).await;
     first.press("start").await;
-    first.until("waiting").await;
+    first.queued().await;
     second.press("start").await;
     let began = tokio::time::Instant::now();
     other.until_within("ended", Duration::from_secs(30)).await;
@@ -211,7 +213,7 @@ async fn a_certificate_is_the_same_from_beginning_to_end_or_the_call_is_over() {
         one.open(&server.url()).await;
         other.open(&server.url()).await;
         one.press("start").await;
-        one.until("waiting").await;
+        one.queued().await;
         other.press("start").await;
         one.until("talking").await;
         other.until("talking").await;
@@ -232,7 +234,7 @@ async fn a_certificate_is_the_same_from_beginning_to_end_or_the_call_is_over() {
     // If it ever were another one, that would be the end.
     let replaced = r"
         // The spy's own connection is derived from the browser's.
-        const { prototype } = Object.getPrototypeOf(RTCPeerConnection);
+        const { prototype } = Object.getPrototypeOf(frames[0].RTCPeerConnection);
         const { get } = Object.getOwnPropertyDescriptor(prototype, 'currentRemoteDescription');
         Object.defineProperty(prototype, 'currentRemoteDescription', { get() {
             const description = get.call(this);
@@ -248,9 +250,9 @@ async fn a_certificate_is_the_same_from_beginning_to_end_or_the_call_is_over() {
     // And so it is when the certificate on the line is not the one that was described.
     one.open(&server.url()).await;
     other.open(&server.url()).await;
-    one.run("RTCDtlsTransport.prototype.getRemoteCertificates = () => [new ArrayBuffer(7)]", vec![]).await;
+    one.run("frames[0].RTCDtlsTransport.prototype.getRemoteCertificates = () => [new ArrayBuffer(7)]", vec![]).await;
     one.press("start").await;
-    one.until("waiting").await;
+    one.queued().await;
     other.press("start").await;
     one.until("ended").await;
     assert!(one.text("[data-in=ended]").await.contains("to be on the safe side"));

@@ -76,7 +76,7 @@ async fn talking(server: &TestServer, one: &Browser, other: &Browser) {
     one.open(&server.url()).await;
     other.open(&server.url()).await;
     one.press("start").await;
-    one.until("waiting").await;
+    one.queued().await;
     other.press("start").await;
     one.until("talking").await;
     other.until("talking").await;
@@ -193,7 +193,7 @@ async fn where_it_is_off_nothing_is_shown_and_nothing_taken() {
     let visitor = Browser::chromium(None).await;
     visitor.open(&server.url()).await;
     visitor.press("start").await;
-    visitor.until("waiting").await;
+    visitor.queued().await;
     let mut call = native(&server).await;
     call.connected().await.expect("connected");
     visitor.until("talking").await;
@@ -219,12 +219,13 @@ async fn a_hostile_partner_is_shown_as_far_as_it_is_a_partner() {
     visitor.open(&server.url()).await;
     // The channel is at hand for what no line is fast enough to bring.
     let keep = r"
-        const create = RTCPeerConnection.prototype.createDataChannel;
-        RTCPeerConnection.prototype.createDataChannel = function (...all) { return window.channel = create.apply(this, all); };
+        const { prototype } = frames[0].RTCPeerConnection;
+        const create = prototype.createDataChannel;
+        prototype.createDataChannel = function (...all) { return window.channel = create.apply(this, all); };
     ";
     visitor.run(keep, vec![]).await;
     visitor.press("start").await;
-    visitor.until("waiting").await;
+    visitor.queued().await;
     let mut call = native(&server).await;
     call.connected().await.expect("connected");
     visitor.until("talking").await;
