@@ -89,6 +89,9 @@ pub enum Error {
     /// The server did not accept what was asked.
     #[error("the server did not accept it: {0:?}")]
     Problem(ProblemCode),
+    /// Too many have come from this network; it may be tried again after so many seconds.
+    #[error("to be tried again after {0} seconds")]
+    SlowDown(u32),
     /// The server offered no relay that this caller can use: no transport that it knows, or a host that
     /// cannot be resolved.
     #[error("there is no relay to use")]
@@ -191,6 +194,7 @@ impl Caller {
                 }
                 ServerMessage::Waiting {} if or_waiting => return Ok(None),
                 ServerMessage::Problem { code, .. } => return Err(Error::Problem(code)),
+                ServerMessage::SlowDown { retry_after } => return Err(Error::SlowDown(*retry_after.get())),
                 _ => {}
             }
         }

@@ -11,6 +11,7 @@ use clap::{Args, Parser, Subcommand};
 use thiserror::Error;
 use tracing::level_filters::LevelFilter;
 
+use crate::guard::Network;
 use crate::protocol::Transport;
 
 /// The default of [`Config::listen`]: every address of the machine, IPv6 and IPv4.
@@ -56,6 +57,11 @@ pub struct Config {
     #[arg(long, env = "SOTTO_ALLOW_NATIVE", value_parser = FalseyValueParser::new())]
     pub allow_native: bool,
 
+    /// Proxies that are believed when they say for whom they speak, in Forwarded or X-Forwarded-For, such as 10.0.0.0/8;
+    /// may be given more than once. Without it, whoever connects is the visitor
+    #[arg(long, env = "SOTTO_TRUSTED_PROXIES", value_name = "CIDR", value_delimiter = ',')]
+    pub trusted_proxies: Vec<Network>,
+
     /// Where pages reach the relay, when that is not the host and port they were loaded from (a proxy that
     /// passes no UDP stands in front)
     #[arg(long, env = "SOTTO_RELAY_HOST", value_name = "HOST[:PORT]")]
@@ -90,6 +96,7 @@ impl Default for Config {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
             origins: Vec::new(),
             allow_native: false,
+            trusted_proxies: Vec::new(),
             relay_host: None,
             tls_cert: None,
             tls_key: None,
@@ -300,9 +307,13 @@ mod tests {
         Cli::command().debug_assert();
         let cli = Cli::try_parse_from(["sotto", "--origin", "https://a.example,https://b.example"]).expect("valid");
         assert_eq!(cli.config.origins.len(), 2);
+        let cli = Cli::try_parse_from(["sotto", "--trusted-proxies", "10.0.0.0/8,::1"]).expect("valid");
+        assert_eq!(cli.config.trusted_proxies.len(), 2);
         for wrong in [
             &["sotto", "--listen", "nowhere"][..],
             &["sotto", "--origin", "a.example"],
+            &["sotto", "--trusted-proxies", "10.0.0.1/8"],
+            &["sotto", "--trusted-proxies", "proxy"],
             &["sotto", "--relay-host", "turn:a"],
             &["sotto", "--relay-host", "my_relay:8080"],
             &["sotto", "--relay-host", "relay:0"],

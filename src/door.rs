@@ -20,7 +20,7 @@ use std::{
     io::{self, ErrorKind},
     net::SocketAddr,
     sync::Arc,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use axum::{
@@ -34,10 +34,11 @@ use tokio::{
     sync::{Notify, mpsc},
     time::{sleep, timeout},
 };
-use tracing::warn;
+use tracing::{debug, warn};
 
 use self::{http::HttpStream, strangers::Strangers, stream::Stream};
 use crate::{
+    guard::{Guard, Home, Kind, Pass, Place},
     protocol::Transport,
     relay::{self, FiveTuple},
 };
@@ -76,7 +77,8 @@ pub struct Arrival {
 }
 
 impl Arrival {
-    fn new(address: SocketAddr, encrypted: bool) -> Self {
+    /// From there, with TLS or without.
+    pub fn new(address: SocketAddr, encrypted: bool) -> Self {
         Self { address, encrypted, stay: Arc::default() }
     }
 
@@ -110,6 +112,7 @@ pub struct Door {
 struct Porch {
     relay: relay::Handle,
     tls: Option<Arc<tls::Identity>>,
+    guard: Arc<Guard>,
     strangers: Arc<Strangers>,
     guests: Arc<Strangers>,
     http: mpsc::Sender<(HttpStream, Arrival)>,
@@ -117,11 +120,16 @@ struct Porch {
 
 impl Door {
     /// A door on this listener, with TLS or without.
-    pub fn new(listener: TcpListener, tls: Option<Arc<tls::Identity>>, relay: relay::Handle) -> Self {
+    pub fn new(
+        listener: TcpListener,
+        tls: Option<Arc<tls::Identity>>,
+        relay: relay::Handle,
+        guard: Arc<Guard>,
+    ) -> Self {
         let (http, handed) = mpsc::channel(MAX_HANDOVERS);
         let strangers = Arc::new(Strangers::new(MAX_STRANGERS));
         let guests = Arc::new(Strangers::new(MAX_GUESTS));
-        Self { listener, porch: Arc::new(Porch { relay, tls, strangers, guests, http }), handed }
+        Self { listener, porch: Arc::new(Porch { relay, tls, guard, strangers, guests, http }), handed }
     }
 }
 
@@ -135,8 +143,14 @@ impl Listener for Door {
                 Some(handed) = self.handed.recv() => return handed,
                 accepted = self.listener.accept() => match accepted {
                     Ok((stream, client)) => {
+                        let Some(caller) = self.porch.admit(client) else {
+                            debug!("a connection too many");
+                            // Nothing of it is left here: no handshake, and no TIME_WAIT.
+                            let _ = SockRef::from(&stream).set_linger(Some(Duration::ZERO));
+                            continue;
+                        };
                         let porch = Arc::clone(&self.porch);
-                        self.porch.strangers.admit(|seat| tokio::spawn(porch.receive(stream, client, seat)));
+                        self.porch.strangers.admit(|seat| tokio::spawn(porch.receive(stream, caller, seat)));
                     }
                     Err(error) if is_of_one_connection(&error) => {}
                     Err(error) => {
@@ -173,9 +187,28 @@ impl Speech {
     }
 }
 
+/// Who has connected, and is within the limits.
+struct Caller {
+    address: SocketAddr,
+    /// `None` for a proxy, whose limits are those of the people it speaks for.
+    home: Option<Home>,
+    pass: Pass,
+}
+
 impl Porch {
+    /// Whether there is room for one more from there.
+    fn admit(&self, address: SocketAddr) -> Option<Caller> {
+        let now = Instant::now();
+        let home = (!self.guard.trusts(address.ip())).then(|| self.guard.home(address.ip(), now));
+        if let Some(home) = &home {
+            self.guard.take(Kind::Connection, home, now).ok()?;
+        }
+        let pass = self.guard.enter(Place::Connection, home.as_ref())?;
+        Some(Caller { address, home, pass })
+    }
+
     /// Serves a TURN client to its end, or hands an HTTP connection over.
-    async fn receive<S>(self: Arc<Self>, stream: TcpStream, client: SocketAddr, seat: S) {
+    async fn receive<S>(self: Arc<Self>, stream: TcpStream, Caller { address: client, home, pass }: Caller, seat: S) {
         let Ok(server) = stream.local_addr() else {
             return;
         };
@@ -186,8 +219,11 @@ impl Porch {
         };
         let encrypted = stream.is_encrypted();
         if speech == Speech::Http {
+            let Some(room) = self.guard.enter(Place::Http, home.as_ref()) else {
+                return;
+            };
             let arrival = Arrival::new(client, encrypted);
-            let (stream, mut guest) = HttpStream::new(stream);
+            let (stream, mut guest) = HttpStream::new(stream, home.is_none(), [pass, room]);
             let stay = Arc::clone(&arrival.stay);
             // An error would mean that the server stops.
             if self.http.send((stream, arrival)).await.is_ok() {
@@ -206,6 +242,7 @@ impl Porch {
         let transport = if encrypted { Transport::Tls } else { Transport::Tcp };
         let _ = SockRef::from(stream.socket()).set_send_buffer_size(SEND_BUFFER);
         self.relay.serve(stream, FiveTuple::new(transport, client, server), seat).await;
+        drop(pass);
     }
 
     /// Waits for the first byte, and goes through the TLS handshake where that is what it begins. The byte stays

@@ -17,17 +17,19 @@
 //! - [`mailbox`] is how one visitor's task is told something by another's.
 //! - [`relay`] is a TURN server that can reach nobody but the partner. Each visitor's task makes its own
 //!   side's credentials from the call's name, so that the relay and the rest share a secret and no table.
+//! - [`guard`] is what anybody gets: limits by the network a visitor comes from, which keep no address.
 //! - [`protocol`] is the wire between page and server, and [`clock`] the moment that is passed in.
 //! - [`caller`] is a visitor without a browser, for the tests and later for probes.
 //! - [`config`] is what an operator can set.
 //!
-//! Imports point one way: `main → lib → web → {door, visitor} → {matchmaking, relay} → mailbox → protocol`. A call is two symmetric
+//! Imports point one way: `main → lib → web → {door, visitor} → {matchmaking, relay, guard} → mailbox → protocol`. A call is two symmetric
 //! values, one owned by each side's visitor; there is no call table.
 
 pub mod caller;
 pub mod clock;
 pub mod config;
 pub mod door;
+pub mod guard;
 pub mod mailbox;
 pub mod matchmaking;
 pub mod protocol;
@@ -38,7 +40,7 @@ pub mod web;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, UdpSocket};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use socket2::{Domain, Protocol, Socket, Type};
@@ -47,6 +49,7 @@ use tracing::{debug, info, warn};
 
 use crate::config::{Config, DEFAULT_LISTEN};
 use crate::door::{Arrival, Door, tls};
+use crate::guard::Guard;
 use crate::web::House;
 
 /// How many connections may wait to be accepted.
@@ -54,6 +57,12 @@ const BACKLOG: i32 = 1024;
 
 /// How many free ports are tried until one is free for TCP and for UDP.
 const PORT_TRIES: usize = 32;
+
+/// How many files a process may have open where nobody has said otherwise.
+const USUAL_FILES: usize = 1_024;
+
+/// How often it is told how often limits were hit, and what no longer counts is forgotten.
+const COUNT_EVERY: Duration = Duration::from_secs(60);
 
 /// How long sockets may take to close when the server stops.
 const CLOSE_WITHIN: Duration = Duration::from_secs(3);
@@ -84,7 +93,7 @@ impl Server {
         };
         let tls =
             config.tls()?.map(|(certificates, key)| tls::Identity::read(certificates, key)).transpose()?.map(Arc::new);
-        raise_file_limit();
+        let descriptors = raise_file_limit();
         let (tcp, udp) = match take_port(config.listen) {
             // A container or machine without IPv6; whoever named an address gets that address or an error.
             Err(error) if config.listen == DEFAULT_LISTEN && !taken(&error) => {
@@ -97,8 +106,11 @@ impl Server {
         let address = tcp.local_addr()?;
         let listener = tokio::net::TcpListener::from_std(tcp)?;
         let (relay, threads) = relay::start(udp, secret)?;
-        let door = Door::new(listener, tls.clone(), relay.clone());
-        let house = Arc::new(House::new(config, relay));
+        let mut seed = [0; 32];
+        getrandom::fill(&mut seed)?;
+        let guard = Arc::new(Guard::new(seed, descriptors, config.trusted_proxies.clone(), Instant::now()));
+        let door = Door::new(listener, tls.clone(), relay.clone(), Arc::clone(&guard));
+        let house = Arc::new(House::new(config, relay, guard));
         Ok(Self { door, address, tls, house, threads })
     }
 
@@ -126,6 +138,7 @@ impl Server {
     pub async fn run(self, shutdown: impl Future<Output = ()> + Send + 'static) -> anyhow::Result<()> {
         let Self { door, tls, house, threads, .. } = self;
         let relay = house.relay.clone();
+        let counting = tokio::spawn(count_and_forget(Arc::clone(&house)));
         let matching = tokio::spawn({
             let house = Arc::clone(&house);
             async move { house.matchmaker.run().await }
@@ -163,6 +176,7 @@ impl Server {
             () = overdue => Ok::<_, std::io::Error>(()),
         };
         matching.abort();
+        counting.abort();
         following.inspect(JoinHandle::abort);
         let has_failed = threads.have_failed();
         relay.stop();
@@ -173,6 +187,26 @@ impl Server {
             bail!("the relay has failed");
         }
         Ok(())
+    }
+}
+
+/// Tells the operator now and then how often limits were hit since, and how much was reported: how often, and never who.
+/// Forgets what is over of that, also when nobody comes any more.
+async fn count_and_forget(house: Arc<House>) {
+    let House { guard, matchmaker, lobby, .. } = &*house;
+    let mut before = guard.counts();
+    loop {
+        tokio::time::sleep(COUNT_EVERY).await;
+        guard.fade(Instant::now());
+        matchmaker.fade(Instant::now());
+        lobby.fade(Instant::now());
+        let now = guard.counts();
+        for ((what, count), (_, before)) in now.iter().zip(&before) {
+            if count > before {
+                info!(what, times = count - before, "the guard has counted");
+            }
+        }
+        before = now;
     }
 }
 
@@ -219,21 +253,29 @@ fn taken(error: &std::io::Error) -> bool {
 }
 
 /// Takes as many sockets as the system lets it: the usual 1,024 are for programs that use select(2), and a call over
-/// TCP has up to eight.
+/// TCP has up to eight. Returns how many that are.
 #[cfg(target_os = "linux")]
-fn raise_file_limit() {
+fn raise_file_limit() -> usize {
     use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
     let raised = getrlimit(Resource::RLIMIT_NOFILE)
         .and_then(|(_, most)| setrlimit(Resource::RLIMIT_NOFILE, most, most).map(|()| most));
     match raised {
-        Ok(most) => debug!(most, "open files"),
-        Err(error) => warn!(%error, "the limit of open files stays what it is"),
+        Ok(most) => {
+            debug!(most, "open files");
+            usize::try_from(most).unwrap_or(usize::MAX)
+        }
+        Err(error) => {
+            warn!(%error, "the limit of open files stays what it is");
+            USUAL_FILES
+        }
     }
 }
 
 #[cfg(not(target_os = "linux"))]
-fn raise_file_limit() {}
+fn raise_file_limit() -> usize {
+    USUAL_FILES
+}
 
 /// Binds the same port for TCP and UDP.
 fn take_port(listen: SocketAddr) -> std::io::Result<(std::net::TcpListener, UdpSocket)> {

@@ -1,5 +1,7 @@
 //! How one visitor's task is told something by another: a bounded queue and two decided failures.
 
+use std::fmt;
+
 use tokio::sync::mpsc;
 
 use crate::protocol::{CallId, Description, EndReason, Port, Pwd, Side, Ufrag};
@@ -14,6 +16,38 @@ const RESERVED: usize = 8;
 /// Names one visitor for as long as its task lives, never longer and never outside the process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct VisitorId(pub u64);
+
+/// What a visitor's network is known by, so that somebody can be kept away who has reloaded the page: marks by the key of
+/// this epoch and of the one before (see [`crate::guard`]). Leads back to no address.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Whence {
+    /// IPv4 /32, IPv6 /64.
+    pub network: [u64; 2],
+    /// IPv4 /32, IPv6 /48.
+    pub site: [u64; 2],
+}
+
+impl Whence {
+    /// Whether both are of one network.
+    pub fn is_near(&self, other: &Self) -> bool {
+        self.network.iter().any(|network| other.network.contains(network))
+    }
+}
+
+impl fmt::Debug for Whence {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Whence(…)")
+    }
+}
+
+/// Somebody whom another is not to meet again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Person {
+    /// By this they are known as long as the page's memory lasts.
+    pub visitor: VisitorId,
+    /// And by this after it.
+    pub whence: Option<Whence>,
+}
 
 /// Names one wait in the queue. Increasing, so that it also settles who came first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -68,7 +102,7 @@ pub struct Match {
     /// Whether this side makes the offer.
     pub offerer: bool,
     /// Who the partner is, so that the two can be kept apart afterwards.
-    pub partner: VisitorId,
+    pub partner: Person,
     /// Where the partner can be told something.
     pub mailbox: Mailbox,
 }

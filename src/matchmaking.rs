@@ -1,8 +1,9 @@
 //! Who meets whom.
 //!
-//! [`pairing`] is the rule, pure: tickets in, pairs out, time passed in. [`memory`] keeps one process's
+//! [`pairing`] is the rule, pure: tickets in, pairs out, time passed in. [`bars`] is who is not to meet again. [`memory`] keeps one process's
 //! pool under one short lock and tells both mailboxes after the lock is released.
 
+pub mod bars;
 pub mod memory;
 pub mod pairing;
 

@@ -10,7 +10,7 @@
 //! > {"type":"hello"}                            the first frame of a socket
 //! < {"type":"welcome","resume":"…"}             a token for the next socket's hello
 //! > {"type":"join","languages":["en"],"role":"either","avoid_recent":true}
-//! < {"type":"waiting"}
+//! < {"type":"waiting"}                         or {"type":"slow_down","retry_after":10}, and one is idle still
 //! < {"type":"matched","call":"…","side":"a","offerer":true,"relay":{…}}
 //! > {"type":"describe","call":"…","description":{…}}     the offerer first, the answerer after it
 //! < {"type":"describe","call":"…","description":{…}}
@@ -19,6 +19,7 @@
 //! > {"type":"connected","call":"…"}             this side hears the line: the call has begun
 //! > {"type":"leave"}                            ends the wait or the call; back to idle
 //! < {"type":"ended","call":"…","why":"left"}
+//! > {"type":"report","call":"…","category":"other"}       in the call, or within ten minutes after it
 //! ```
 //!
 //! There is no field here in which an address could stand: a description carries keys and one payload
@@ -91,6 +92,14 @@ pub enum ClientMessage {
         /// The new password.
         pwd: Pwd,
     },
+    /// Says that something was not right with the partner: in a call, which it ends, or within ten minutes after it. Once
+    /// per call, and without a word of one's own. The two never meet again.
+    Report {
+        /// The call it is about; ignored when that is too long ago.
+        call: CallId,
+        /// What it was.
+        category: Category,
+    },
     /// This side's transport is up: from here on the call counts as begun, and an end is an end.
     Connected {
         /// The call it belongs to; ignored when that call is over.
@@ -157,6 +166,19 @@ pub enum ServerMessage {
         /// As much as is known of how it ended.
         why: EndReason,
     },
+    /// A `join` was not accepted, because too many have come from the same network: one is idle, and may join again
+    /// later. How much later is told as a duration, since the page's clock may be wrong.
+    SlowDown {
+        /// Seconds, as in HTTP's Retry-After.
+        retry_after: Pause,
+    },
+    /// A `join` was not accepted, because several people have reported conversations with somebody of the same network.
+    CoolDown {
+        /// Seconds until it may be tried again.
+        retry_after: CoolDown,
+        /// What was reported most.
+        category: Category,
+    },
     /// Something was not accepted; nothing else changed.
     Problem {
         /// For programs.
@@ -201,6 +223,22 @@ pub enum Role {
     Listen,
     /// Both are fine.
     Either,
+}
+
+/// What a report says. Few and plain, so that nobody has to think about which it was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Category {
+    /// Sexual words or sounds that were not wanted.
+    Sexual,
+    /// Hate, or a threat.
+    Hateful,
+    /// Asks for money, a name or a way of contact.
+    Asking,
+    /// Seems to be a child.
+    Young,
+    /// Something else.
+    Other,
 }
 
 /// How a call ended, as far as the server knows. Who ended it is not told.
@@ -346,6 +384,16 @@ checked! {
 }
 
 checked! {
+    /// Seconds to wait, at most a minute: a limit that lasts longer would need other words.
+    Pause(u32), "a pause is 1 to 60 seconds", |value| (1..=60).contains(value)
+}
+
+checked! {
+    /// Seconds to stay away, at most a day.
+    CoolDown(u32), "a cool-down is 1 to 86400 seconds", |value| (1..=86_400).contains(value)
+}
+
+checked! {
     /// 16 random bytes as 32 lower-case hexadecimal digits.
     ResumeToken(String), "a resume token is 32 lower-case hexadecimal digits", |value| is_hex(value, 32)
 }
@@ -379,7 +427,7 @@ impl Fingerprint {
     }
 }
 
-silent!(Ufrag, Pwd, Fingerprint, PayloadType, Port, ResumeToken, Languages);
+silent!(Ufrag, Pwd, Fingerprint, PayloadType, Port, ResumeToken, Languages, Pause, CoolDown);
 
 fn is_ice_chars(value: &str, least: usize, most: usize) -> bool {
     (least..=most).contains(&value.len())

@@ -9,11 +9,14 @@
 //! A call is two of these, one on each side; nobody else keeps anything of it. Whatever arrives for a call that is
 //! over is ignored. The socket's pump ([`crate::web`]) carries the effects out in order.
 
+use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use crate::clock::Now;
-use crate::mailbox::{Mail, Mailbox, Match, TicketId, VisitorId};
-use crate::protocol::{CallId, ClientMessage, EndReason, Languages, ProblemCode, Role, ServerMessage, Setup, Side};
+use crate::mailbox::{Mail, Mailbox, Match, Person, TicketId, VisitorId};
+use crate::protocol::{
+    CallId, Category, ClientMessage, EndReason, Languages, ProblemCode, Role, ServerMessage, Setup, Side,
+};
 
 /// How long a side may take to describe itself once it is its turn: the 20 s in which a visitor whose tab was
 /// hidden can accept, and some for the line. Past it that side counts as vanished.
@@ -28,6 +31,15 @@ pub const AWAY_FOR: Duration = Duration::from_secs(10 * 60);
 
 /// How long the end of a call is kept for a page that is away.
 pub const TOLD_WITHIN: Duration = Duration::from_secs(60);
+
+/// Whoever leaves a match sooner than this has not talked: a greeting takes longer.
+pub const QUICK: Duration = Duration::from_secs(10);
+
+/// For how long after its end a call can be reported.
+pub const REPORT_WITHIN: Duration = Duration::from_secs(10 * 60);
+
+/// How many past calls are kept for that: more than anybody has in ten minutes who listens.
+const MAX_PAST: usize = 16;
 
 /// How many candidates one side may send per call and ICE generation. Browsers make three to twelve: one for each
 /// transport and network interface.
@@ -83,6 +95,10 @@ pub enum Effect {
     Tell(Mailbox, Mail),
     /// Keep these two apart for a while.
     KeepApart(VisitorId),
+    /// Count that this visitor has left a match with somebody before there was a conversation.
+    Dropped(Person),
+    /// Keep these two apart for good, and count the report.
+    Report(Person, Category),
     /// End the call's allocations on the relay.
     Revoke(CallId),
 }
@@ -116,6 +132,8 @@ struct Call {
     matched: Match,
     /// For going back to one's place.
     wait: Wait,
+    /// When the match was.
+    since: Instant,
     /// When it became this side's turn to describe itself.
     turn: Option<Instant>,
     described: bool,
@@ -134,16 +152,37 @@ impl Call {
     }
 }
 
+/// The calls that can still be reported, oldest first.
+#[derive(Debug, Default)]
+pub struct Past(VecDeque<(Instant, CallId, Person)>);
+
+impl Past {
+    fn push(&mut self, over: &Match, now: Instant) {
+        self.0.retain(|(end, ..)| now < *end + REPORT_WITHIN);
+        if self.0.len() == MAX_PAST {
+            self.0.pop_front();
+        }
+        self.0.push_back((now, over.call, over.partner));
+    }
+
+    /// Who it was with, once.
+    fn take(&mut self, call: CallId, now: Instant) -> Option<Person> {
+        let index = self.0.iter().position(|(end, of, _)| *of == call && now < *end + REPORT_WITHIN)?;
+        self.0.remove(index).map(|(.., partner)| partner)
+    }
+}
+
 /// One visitor, from the first frame to the end of its task.
 #[derive(Debug)]
 pub struct Visitor {
     phase: Phase,
     away: Option<Instant>,
+    past: Past,
 }
 
 impl Default for Visitor {
     fn default() -> Self {
-        Self { phase: Phase::New, away: None }
+        Self { phase: Phase::New, away: None, past: Past::default() }
     }
 }
 
@@ -184,6 +223,21 @@ impl Visitor {
     /// Whether the task should go on although the socket is gone: a call goes on, or its end is still to be told.
     pub fn worth_waiting_for(&self, now: Now) -> bool {
         self.back_by().is_some_and(|by| now.instant < by)
+    }
+
+    /// What is to be kept of a visitor who may come back with another socket.
+    pub fn take_past(&mut self) -> Past {
+        std::mem::take(&mut self.past)
+    }
+
+    /// This is a visitor who has come back.
+    pub fn remember(&mut self, past: Past) {
+        self.past = past;
+    }
+
+    /// Whether a `join` would begin a wait.
+    pub fn is_idle(&self) -> bool {
+        matches!(self.phase, Phase::Idle)
     }
 
     fn describe_by(&self) -> Option<Instant> {
@@ -266,6 +320,14 @@ impl Visitor {
                 side.candidates = 0;
                 effects.push(Effect::Tell(side.matched.mailbox.clone(), Mail::Restart { call, ufrag, pwd }));
             }
+            ClientMessage::Report { call, category } => {
+                if self.call(call).is_some() {
+                    self.leave(EndReason::Left, now, effects);
+                }
+                if let Some(partner) = self.past.take(call, now.instant) {
+                    effects.push(Effect::Report(partner, category));
+                }
+            }
             ClientMessage::Connected { call } => {
                 if let Some(side) = self.call(call) {
                     side.connected |= side.negotiated.is_some();
@@ -283,6 +345,7 @@ impl Visitor {
                         turn: offerer.then_some(now.instant),
                         matched,
                         wait,
+                        since: now.instant,
                         described: false,
                         negotiated: None,
                         connected: false,
@@ -323,12 +386,13 @@ impl Visitor {
             Mail::Gone { call, why } => {
                 let Some(side) = self.call(call) else { return };
                 if side.begun(now.instant) {
-                    let partner = side.matched.partner;
+                    let matched = side.matched.clone();
                     let why = if why == EndReason::Vanished { EndReason::Lost } else { why };
                     self.phase = Phase::Idle;
                     self.away = self.away.map(|_| now.instant);
+                    self.past.push(&matched, now.instant);
                     effects.extend([
-                        Effect::KeepApart(partner),
+                        Effect::KeepApart(matched.partner.visitor),
                         Effect::Revoke(call),
                         Effect::Send(ServerMessage::Ended { call, why }),
                     ]);
@@ -361,8 +425,13 @@ impl Visitor {
             Phase::Waiting(wait) => effects.push(Effect::LeaveQueue(wait.ticket)),
             Phase::InCall(side) => {
                 let call = side.matched.call;
-                if side.begun(now.instant) {
-                    effects.push(Effect::KeepApart(side.matched.partner));
+                let begun = side.begun(now.instant);
+                if begun {
+                    self.past.push(&side.matched, now.instant);
+                    effects.push(Effect::KeepApart(side.matched.partner.visitor));
+                }
+                if !begun || now.instant < side.since + QUICK {
+                    effects.push(Effect::Dropped(side.matched.partner));
                 }
                 effects.push(Effect::Revoke(call));
                 effects.push(Effect::Tell(side.matched.mailbox, Mail::Gone { call, why }));

@@ -1,26 +1,33 @@
 //! The door: HTTP, the page's files, and the WebSocket of each visitor.
 
 mod files;
+mod forwarded;
 mod lobby;
 mod pulse;
 mod socket;
 
+use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::extract::ws::WebSocketUpgrade;
-use axum::extract::{ConnectInfo, Request, State};
+use axum::extract::{ConnectInfo, Extension, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use tokio::sync::watch;
 use tower_http::compression::CompressionLayer;
+use tracing::warn;
 
 pub use self::files::hashes;
 use self::lobby::Lobby;
+use self::socket::Guest;
 use crate::config::{Config, Origin};
 use crate::door::Arrival;
+use crate::guard::{Guard, Home, Kind, Place};
 use crate::matchmaking::Matchmaker;
 use crate::protocol::MAX_MESSAGE_BYTES;
 use crate::relay;
@@ -43,19 +50,26 @@ pub struct House {
     pub relay: relay::Handle,
     /// Turns true when the server stops.
     pub closing: watch::Sender<bool>,
+    /// What anybody gets.
+    pub guard: Arc<Guard>,
     config: Config,
-    lobby: Lobby,
+    /// Who may come back.
+    pub lobby: Lobby,
+    /// Whether the operator has been told that a proxy seems to stand in front.
+    warned: AtomicBool,
 }
 
 impl House {
     /// Furnishes the house.
-    pub fn new(config: Config, relay: relay::Handle) -> Self {
+    pub fn new(config: Config, relay: relay::Handle, guard: Arc<Guard>) -> Self {
         Self {
             matchmaker: Matchmaker::default(),
             relay,
             closing: watch::Sender::new(false),
+            guard,
             config,
             lobby: Lobby::default(),
+            warned: AtomicBool::new(false),
         }
     }
 }
@@ -68,20 +82,72 @@ pub fn router(house: Arc<House>) -> Router {
         .layer(CompressionLayer::new())
         .route("/ws", get(upgrade))
         .layer(middleware::from_fn_with_state(Arc::clone(&house), encrypt))
+        .layer(middleware::from_fn_with_state(Arc::clone(&house), meet))
         .layer(middleware::from_fn(secure))
         .with_state(house)
 }
+
+/// Who asks, as every handler may know it.
+#[derive(Clone, Copy)]
+struct Visit {
+    address: IpAddr,
+    home: Home,
+    /// Whether the visitor's own connection has TLS.
+    encrypted: bool,
+}
+
+/// Finds out who asks, and whether that is too often. Whether the server is well may always be asked, and costs nothing.
+async fn meet(State(house): State<Arc<House>>, mut request: Request, next: Next) -> Response {
+    let Some(ConnectInfo(arrival)) = request.extensions().get::<ConnectInfo<Arrival>>().cloned() else {
+        return StatusCode::INTERNAL_SERVER_ERROR.into_response();
+    };
+    if forwarded::is_forwarded(request.headers())
+        && !house.guard.trusts_any()
+        && !house.warned.swap(true, Ordering::Relaxed)
+    {
+        warn!(
+            "a proxy seems to stand in front: without --trusted-proxies everybody behind it shares one visitor's limits"
+        );
+    }
+    let now = Instant::now();
+    let asker = forwarded::asker(&arrival, request.headers(), &house.guard);
+    let home = house.guard.home(asker.address, now);
+    if request.uri().path() != HEALTH
+        && let Err(wait) = house.guard.take(Kind::Request, &home, now)
+    {
+        return too_many(wait);
+    }
+    request.extensions_mut().insert(Visit { address: asker.address, home, encrypted: asker.encrypted });
+    next.run(request).await
+}
+
+/// 429 (RFC 6585 §4), with how long to wait.
+fn too_many(wait: Duration) -> Response {
+    let after = [(header::RETRY_AFTER, HeaderValue::from(wait.as_secs() + 1))];
+    (StatusCode::TOO_MANY_REQUESTS, after, "too many from one network at once\n").into_response()
+}
+
+/// How long to wait for a place that somebody else of the same network has.
+const PLACE_WAIT: Duration = Duration::from_secs(30);
 
 /// Lets a WebSocket in.
 async fn upgrade(
     State(house): State<Arc<House>>,
     ConnectInfo(arrival): ConnectInfo<Arrival>,
+    Extension(visit): Extension<Visit>,
     headers: HeaderMap,
     upgrade: WebSocketUpgrade,
 ) -> Response {
-    if !admits(&house.config, &headers) {
+    if !admits(&house.config, visit.encrypted, &headers) {
         return (StatusCode::FORBIDDEN, "this page is not from here\n").into_response();
     }
+    if let Err(wait) = house.guard.take(Kind::Socket, &visit.home, Instant::now()) {
+        return too_many(wait);
+    }
+    let Some(pass) = house.guard.enter(Place::Socket, Some(&visit.home)) else {
+        return too_many(PLACE_WAIT);
+    };
+    let whence = house.guard.whence(visit.address, Instant::now());
     upgrade
         .read_buffer_size(READ_BUFFER_BYTES)
         .write_buffer_size(0)
@@ -90,12 +156,12 @@ async fn upgrade(
         .max_frame_size(MAX_MESSAGE_BYTES)
         .on_upgrade(async move |socket| {
             arrival.stay();
-            socket::serve(socket, house).await;
+            socket::serve(Guest { socket, home: visit.home, whence, _pass: pass }, house).await;
         })
 }
 
 /// The Origin check: another site's page must not be able to use a visitor's browser to talk to us.
-fn admits(config: &Config, headers: &HeaderMap) -> bool {
+fn admits(config: &Config, encrypted: bool, headers: &HeaderMap) -> bool {
     let one = |name: HeaderName| {
         let mut values = headers.get_all(name).iter();
         let first = values.next().map(HeaderValue::to_str);
@@ -105,8 +171,8 @@ fn admits(config: &Config, headers: &HeaderMap) -> bool {
         (true, None) => config.allow_native,
         (true, Some(Ok(text))) => text.parse().is_ok_and(|origin: Origin| {
             if config.origins.is_empty() {
-                // With TLS no page of ours comes without it.
-                let fits = origin.is_secure() || config.tls_cert.is_none();
+                // Where there is TLS, here or at the proxy, no page of ours comes without it.
+                let fits = origin.is_secure() || !encrypted && config.tls_cert.is_none();
                 fits && matches!(one(header::HOST), (true, Some(Ok(host))) if origin.is_of_host(host))
             } else {
                 config.origins.contains(&origin)
@@ -118,10 +184,13 @@ fn admits(config: &Config, headers: &HeaderMap) -> bool {
 
 /// Where there is TLS, sends whoever comes without it there. Except for the question whether the server is well,
 /// which is asked from this machine.
-async fn encrypt(State(house): State<Arc<House>>, request: Request, next: Next) -> Response {
-    let arrival = request.extensions().get::<ConnectInfo<Arrival>>();
-    let encrypted = house.config.tls_cert.is_none() || arrival.is_some_and(|ConnectInfo(it)| it.encrypted);
-    if encrypted || request.uri().path() == HEALTH {
+async fn encrypt(
+    State(house): State<Arc<House>>,
+    Extension(visit): Extension<Visit>,
+    request: Request,
+    next: Next,
+) -> Response {
+    if visit.encrypted || house.config.tls_cert.is_none() || request.uri().path() == HEALTH {
         return next.run(request).await;
     }
     let host = request.headers().get(header::HOST).and_then(|host| host.to_str().ok());
@@ -183,7 +252,7 @@ mod tests {
     fn only_our_own_page_is_let_in() {
         let config = Config::default();
         let here = ("host", "talk.example.org");
-        assert!(admits(&config, &headers(&[here, ("origin", "https://talk.example.org")])));
+        assert!(admits(&config, false, &headers(&[here, ("origin", "https://talk.example.org")])));
         for refused in [
             &[here][..],
             &[here, ("origin", "null")],
@@ -192,7 +261,7 @@ mod tests {
             &[("origin", "https://talk.example.org")],
             &[here, ("host", "evil.example"), ("origin", "https://talk.example.org")],
         ] {
-            assert!(!admits(&config, &headers(refused)), "{refused:?}");
+            assert!(!admits(&config, false, &headers(refused)), "{refused:?}");
         }
     }
 
@@ -200,8 +269,12 @@ mod tests {
     fn where_there_is_tls_our_page_has_it() {
         let config = Config { tls_cert: Some("certificate.pem".into()), ..Config::default() };
         let here = ("host", "talk.example.org");
-        assert!(admits(&config, &headers(&[here, ("origin", "https://talk.example.org")])));
-        assert!(!admits(&config, &headers(&[here, ("origin", "http://talk.example.org")])));
+        assert!(admits(&config, false, &headers(&[here, ("origin", "https://talk.example.org")])));
+        assert!(!admits(&config, false, &headers(&[here, ("origin", "http://talk.example.org")])));
+        // The same where the TLS is a proxy's.
+        let config = Config::default();
+        assert!(admits(&config, true, &headers(&[here, ("origin", "https://talk.example.org")])));
+        assert!(!admits(&config, true, &headers(&[here, ("origin", "http://talk.example.org")])));
     }
 
     #[test]
@@ -209,11 +282,11 @@ mod tests {
         let origins = vec!["https://talk.example.org".parse().expect("an origin")];
         let config = Config { origins, ..Config::default() };
         let inside = ("host", "sotto:8080");
-        assert!(admits(&config, &headers(&[inside, ("origin", "https://talk.example.org")])));
-        assert!(!admits(&config, &headers(&[inside, ("origin", "http://sotto:8080")])));
-        assert!(!admits(&config, &headers(&[inside])));
+        assert!(admits(&config, false, &headers(&[inside, ("origin", "https://talk.example.org")])));
+        assert!(!admits(&config, false, &headers(&[inside, ("origin", "http://sotto:8080")])));
+        assert!(!admits(&config, false, &headers(&[inside])));
         let native = Config { allow_native: true, ..config };
-        assert!(admits(&native, &headers(&[inside])));
-        assert!(!admits(&native, &headers(&[inside, ("origin", "http://sotto:8080")])));
+        assert!(admits(&native, false, &headers(&[inside])));
+        assert!(!admits(&native, false, &headers(&[inside, ("origin", "http://sotto:8080")])));
     }
 }

@@ -1,5 +1,6 @@
 //! A connection on its way through HTTP, which is closed when nothing is answered on it for long: half a request,
-//! or a connection kept alive for a next one; or when its place is needed.
+//! or a connection kept alive for a next one; or when its place is needed. And which is read no faster than anybody means
+//! what they write.
 
 use std::{
     io::{self, ErrorKind, IoSlice},
@@ -15,6 +16,7 @@ use tokio::{
 };
 
 use super::stream::Stream;
+use crate::guard::Pass;
 
 /// How long the first answer may take, which is how long a request may: its bytes are there at once.
 const FIRST_ANSWER_WITHIN: Duration = Duration::from_secs(20);
@@ -22,11 +24,27 @@ const FIRST_ANSWER_WITHIN: Duration = Duration::from_secs(20);
 /// How long nothing may be written after that. A WebSocket has a ping every fifteen seconds.
 const SILENT_FOR: Duration = Duration::from_secs(60);
 
+/// How fast a connection is read, in bytes a second: thirty requests, or the set-up of two calls. Nobody above this
+/// counts frames that carry nothing (a WebSocket's empty continuations) or headers that never end; the slower they come,
+/// the less they cost, and TCP tells the sender so.
+const BYTES_PER_SECOND: u32 = 16 * 1024;
+
+/// What may come at once after a silence: all that a page loads over one connection, several times.
+const BURST: Duration = Duration::from_secs(4);
+
+/// How many times as much a trusted proxy may send, on whose connection many people's requests come.
+const PROXY: u32 = 64;
+
 /// What axum reads from and writes to.
 pub struct HttpStream {
     stream: Stream,
     deadline: Pin<Box<Sleep>>,
     place: Place,
+    pace: Pace,
+    /// Until when nothing is read.
+    pause: Option<Pin<Box<Sleep>>>,
+    /// Its places among all the connections.
+    _passes: [Pass; 2],
 }
 
 enum Place {
@@ -41,9 +59,12 @@ enum Place {
 impl HttpStream {
     /// With the other end of its place: the connection stays for good when something is sent there, and is closed when
     /// that is dropped.
-    pub(super) fn new(stream: Stream) -> (Self, oneshot::Sender<()>) {
+    /// `many` where it is of a proxy that speaks for many.
+    pub(super) fn new(stream: Stream, many: bool, passes: [Pass; 2]) -> (Self, oneshot::Sender<()>) {
         let (place, taken) = oneshot::channel();
-        (Self { stream, deadline: Box::pin(sleep(FIRST_ANSWER_WITHIN)), place: Place::Open(taken) }, place)
+        let pace = Pace::new(BYTES_PER_SECOND * if many { PROXY } else { 1 }, Instant::now());
+        let deadline = Box::pin(sleep(FIRST_ANSWER_WITHIN));
+        (Self { stream, deadline, place: Place::Open(taken), pace, pause: None, _passes: passes }, place)
     }
 
     /// Where there is nothing to read, or no room to write, for too long, there is an error; and where its place is
@@ -74,8 +95,38 @@ impl HttpStream {
 
 impl AsyncRead for HttpStream {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if let Some(pause) = &mut self.pause {
+            if pause.as_mut().poll(cx).is_pending() {
+                return self.in_time(cx, Poll::Pending);
+            }
+            self.pause = None;
+        }
+        let before = buffer.filled().len();
         let read = Pin::new(&mut self.stream).poll_read(cx, buffer);
+        let length = buffer.filled().len() - before;
+        if length > 0 {
+            self.pause = self.pace.take(Instant::now(), length).map(|wait| Box::pin(sleep(wait)));
+        }
         self.in_time(cx, read)
+    }
+}
+
+/// A token bucket in one value: the moment from which on nothing has been read that was not paid for.
+struct Pace {
+    rate: u32,
+    paid: Instant,
+}
+
+impl Pace {
+    fn new(rate: u32, now: Instant) -> Self {
+        Self { rate, paid: now }
+    }
+
+    /// Counts what was read, and says how long to read no more.
+    fn take(&mut self, now: Instant, bytes: usize) -> Option<Duration> {
+        let cost = Duration::from_secs(1) * u32::try_from(bytes).unwrap_or(u32::MAX) / self.rate;
+        self.paid = self.paid.max(now) + cost;
+        self.paid.checked_duration_since(now + BURST).filter(|wait| !wait.is_zero())
     }
 }
 
@@ -111,18 +162,60 @@ impl AsyncWrite for HttpStream {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use tokio::{
         io::{AsyncReadExt, AsyncWriteExt},
         net::{TcpListener, TcpStream},
     };
 
     use super::*;
+    use crate::guard::{self, Guard};
 
     async fn connection() -> (HttpStream, oneshot::Sender<()>, TcpStream) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let (client, accepted) = tokio::join!(TcpStream::connect(listener.local_addr().unwrap()), listener.accept());
-        let (server, place) = HttpStream::new(Stream::Plain(accepted.unwrap().0));
+        let guard = Arc::new(Guard::new([0; 32], 100, Vec::new(), std::time::Instant::now()));
+        let passes = [guard::Place::Connection, guard::Place::Http].map(|place| guard.enter(place, None).unwrap());
+        let (server, place) = HttpStream::new(Stream::Plain(accepted.unwrap().0), false, passes);
         (server, place, client.unwrap())
+    }
+
+    #[test]
+    fn a_page_is_never_held_up_and_a_flood_is() {
+        let start = Instant::now();
+        let mut pace = Pace::new(BYTES_PER_SECOND, start);
+        // A page with all its files over one connection, every four seconds.
+        for load in 0..100 {
+            assert!((0..25).all(|_| pace.take(start + Duration::from_secs(4) * load, 800).is_none()));
+        }
+        let mut now = start + Duration::from_secs(1_000);
+        let end = now + Duration::from_secs(100);
+        let mut read = 0_u64;
+        while now < end {
+            read += 4_096;
+            now += pace.take(now, 4_096).unwrap_or_default();
+        }
+        let most = 105 * u64::from(BYTES_PER_SECOND);
+        assert!(read <= most, "{read} bytes, {most} at most");
+    }
+
+    #[tokio::test]
+    async fn what_comes_too_fast_is_read_later_and_not_lost() {
+        let (mut server, _place, client) = connection().await;
+        server.pace = Pace::new(64 * 1024, Instant::now());
+        let began = Instant::now();
+        let length = 64 * 1024 * 4 + 16 * 1024;
+        let (_reading, mut writing) = client.into_split();
+        let sent = tokio::spawn(async move { writing.write_all(&vec![7; length]).await });
+        let mut bytes = vec![0; length];
+        for piece in bytes.chunks_mut(4 * 1024) {
+            server.read_exact(piece).await.unwrap();
+        }
+        sent.await.unwrap().unwrap();
+        assert!(bytes.iter().all(|byte| *byte == 7));
+        let pause = began.elapsed();
+        assert!(pause >= Duration::from_millis(150) && pause < Duration::from_secs(10), "{pause:?}");
     }
 
     #[tokio::test]

@@ -9,7 +9,7 @@ use tokio::sync::Notify;
 use uuid::Uuid;
 
 use super::pairing::{Pair, Pool, Ticket};
-use crate::mailbox::{Mail, Mailbox, Match, TicketId, VisitorId};
+use crate::mailbox::{Mail, Mailbox, Match, Person, TicketId, VisitorId};
 use crate::protocol::{EndReason, Side};
 
 /// Pairs the visitors of this process.
@@ -79,6 +79,22 @@ impl Matchmaker {
         self.changed.notify_one();
     }
 
+    /// Keeps two people apart for good.
+    pub fn never_again(&self, one: Person, other: Person, now: Instant) {
+        let newcomer = VisitorId(self.next_visitor.load(Ordering::Relaxed));
+        self.lock().pool.never_again(one, other, newcomer, now);
+    }
+
+    /// Notes that somebody has left a match before there was a conversation.
+    pub fn drop_match(&self, left_by: Person, other: Person, now: Instant) {
+        self.lock().pool.drop_match(left_by, other, now);
+    }
+
+    /// Drops what no longer counts of reports and of matches that were left.
+    pub fn fade(&self, now: Instant) {
+        self.lock().pool.fade(now);
+    }
+
     /// Whether a visitor is being kept apart from somebody.
     pub fn has_met(&self, visitor: VisitorId) -> bool {
         self.lock().pool.has_met(visitor)
@@ -131,7 +147,7 @@ impl Matchmaker {
                     call,
                     side,
                     offerer: side == Side::B,
-                    partner: partner.visitor,
+                    partner: Person { visitor: partner.visitor, whence: partner.whence },
                     mailbox: mailbox.clone(),
                 })
             };
@@ -163,6 +179,7 @@ mod tests {
         Ticket {
             id: maker.new_ticket(),
             visitor: maker.new_visitor(),
+            whence: None,
             languages: Languages::new(vec!["en".to_owned()]).expect("a language"),
             role,
             avoid_recent: true,

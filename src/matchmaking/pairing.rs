@@ -14,10 +14,11 @@
 //! meeting's fading; each of these is an event, and each event looks for its pair.
 
 use std::collections::hash_map::Entry;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
-use crate::mailbox::{TicketId, VisitorId};
+use super::bars::Bars;
+use crate::mailbox::{Person, TicketId, VisitorId, Whence};
 use crate::protocol::{Languages, Role};
 
 /// How long a wish to talk or to listen is held before anybody who shares a language will do. Where people come every
@@ -30,6 +31,9 @@ pub const WIDEN_AFTER: Duration = Duration::from_secs(10);
 /// minutes meeting again is a coincidence and no longer a refusal undone.
 pub const RECENT_FOR: Duration = Duration::from_secs(10 * 60);
 
+/// How many matches with one visitor anybody of a network may drop: lines fail, and people press the wrong button.
+pub const DROPS: u32 = 3;
+
 /// One visitor's wait.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ticket {
@@ -37,6 +41,8 @@ pub struct Ticket {
     pub id: TicketId,
     /// Whose it is.
     pub visitor: VisitorId,
+    /// Where they come from, where that is known.
+    pub whence: Option<Whence>,
     /// What they want to talk in.
     pub languages: Languages,
     /// What they would rather do.
@@ -88,6 +94,12 @@ pub struct Pool {
     recent: HashMap<VisitorId, HashMap<VisitorId, Instant>>,
     /// The same by moment, each pair once, the lower visitor first.
     fadings: BTreeSet<(Instant, VisitorId, VisitorId)>,
+    /// Who is not to meet at all.
+    bars: Bars,
+    /// How often somebody of a network has dropped a match with one visitor.
+    drops: HashMap<(u64, VisitorId), u32>,
+    /// The same by when it was first.
+    dropped: VecDeque<(Instant, (u64, VisitorId))>,
 }
 
 impl Default for Pool {
@@ -108,6 +120,9 @@ impl Pool {
             widenings: BTreeSet::new(),
             recent: HashMap::new(),
             fadings: BTreeSet::new(),
+            bars: Bars::default(),
+            drops: HashMap::new(),
+            dropped: VecDeque::new(),
         }
     }
 
@@ -143,6 +158,37 @@ impl Pool {
             }
         }
         self.fadings.insert((until, one.min(other), one.max(other)));
+    }
+
+    /// Keeps two people apart for good, whatever they wish. Whoever has a number from `newcomer` on has not come yet.
+    pub fn never_again(&mut self, one: Person, other: Person, newcomer: VisitorId, now: Instant) {
+        self.bars.never_again(one, other, newcomer, now);
+    }
+
+    /// Notes that a match was left before there was a conversation. From the third within [`RECENT_FOR`] on, nobody of
+    /// that network is paired with the one who was left, who may be alone, and would be kept busy.
+    pub fn drop_match(&mut self, left_by: Person, other: Person, now: Instant) {
+        self.fade(now);
+        let Some(whence) = left_by.whence else {
+            return;
+        };
+        let key = (whence.network[0], other.visitor);
+        let count = self.drops.entry(key).or_insert_with(|| {
+            self.dropped.push_back((now, key));
+            0
+        });
+        *count += 1;
+        if *count >= DROPS {
+            self.bars.away_from(left_by, other, RECENT_FOR, now);
+        }
+    }
+
+    /// Drops what no longer counts of reports and of matches that were left.
+    pub fn fade(&mut self, now: Instant) {
+        while let Some((_, over)) = self.dropped.pop_front_if(|(at, _)| *at + RECENT_FOR <= now) {
+            self.drops.remove(&over);
+        }
+        self.bars.fade(now);
     }
 
     /// Whether a visitor is being kept apart from somebody.
@@ -238,8 +284,8 @@ impl Pool {
 
     /// Whether these two have just talked and are not to meet again yet.
     fn apart(&self, one: &Ticket, other: &Ticket) -> bool {
-        (one.avoid_recent || other.avoid_recent)
-            && self.recent.get(&one.visitor).is_some_and(|recent| recent.contains_key(&other.visitor))
+        let recent = || self.recent.get(&one.visitor).is_some_and(|recent| recent.contains_key(&other.visitor));
+        (one.avoid_recent || other.avoid_recent) && recent() || self.bars.stand(one, other)
     }
 
     fn part(&mut self, one: VisitorId, other: VisitorId) {

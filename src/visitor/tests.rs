@@ -40,6 +40,7 @@ fn leave() -> Input {
     Input::Frame(ClientMessage::Leave {})
 }
 
+const PARTNER: Person = Person { visitor: VisitorId(9), whence: None };
 const CALL: CallId = Uuid::from_u128(7);
 const OTHER_CALL: CallId = Uuid::from_u128(8);
 
@@ -102,7 +103,7 @@ impl Scene {
             call: CALL,
             side: if offerer { Side::B } else { Side::A },
             offerer,
-            partner: VisitorId(9),
+            partner: PARTNER,
             mailbox: self.mailbox.clone(),
         }))
     }
@@ -136,6 +137,14 @@ impl Scene {
                 }
             }
             Effect::KeepApart(_) => "keep apart".to_owned(),
+            Effect::Dropped(partner) => {
+                assert_eq!(*partner, PARTNER);
+                "dropped".to_owned()
+            }
+            Effect::Report(partner, category) => {
+                assert_eq!(*partner, PARTNER);
+                format!("report {category:?}")
+            }
             Effect::Revoke(_) => "revoke".to_owned(),
         });
         joined.collect()
@@ -162,6 +171,7 @@ fn a_second_join_changes_nothing() {
     assert_eq!(scene.put(leave()), ["leave 1"]);
     let mut scene = Scene::talking();
     assert_eq!(scene.put(join()), ["problem AlreadyInCall"]);
+    scene.pass(QUICK);
     assert_eq!(scene.put(leave()), ["keep apart", "revoke", "tell gone Left"]);
     assert_eq!(scene.put(join()), ["send waiting", "join 2"]);
 }
@@ -212,6 +222,7 @@ fn what_belongs_to_another_call_is_ignored() {
     ] {
         assert!(scene.put(input).is_empty());
     }
+    scene.pass(QUICK);
     assert_eq!(scene.put(leave()), ["keep apart", "revoke", "tell gone Left"]);
 }
 
@@ -281,7 +292,7 @@ fn whoever_does_not_describe_in_time_is_out() {
     assert_eq!(deadline, scene.now.instant + DESCRIBE_WITHIN);
     assert!(scene.put(Input::Deadline).is_empty(), "too early");
     scene.pass(DESCRIBE_WITHIN);
-    assert_eq!(scene.put(Input::Deadline), ["revoke", "tell gone Lost", "ended Lost"]);
+    assert_eq!(scene.put(Input::Deadline), ["dropped", "revoke", "tell gone Lost", "ended Lost"]);
     assert_eq!(scene.visitor.deadline(), None);
     // The answerer's time runs from the offer on.
     assert_eq!(Scene::matched(false).visitor.deadline(), None);
@@ -293,7 +304,7 @@ fn a_lost_socket_ends_a_wait_and_suspends_a_call() {
     assert_eq!(scene.put(Input::Away), ["leave 1"]);
     assert!(!scene.visitor.worth_waiting_for(scene.now));
     let mut scene = Scene::negotiated();
-    assert_eq!(scene.put(Input::Away), ["revoke", "tell gone Lost"]);
+    assert_eq!(scene.put(Input::Away), ["dropped", "revoke", "tell gone Lost"]);
 
     let mut scene = Scene::talking();
     assert!(scene.put(Input::Away).is_empty());
@@ -315,11 +326,66 @@ fn a_lost_socket_ends_a_wait_and_suspends_a_call() {
 }
 
 #[test]
+fn whoever_leaves_before_anything_was_said_has_dropped_a_match_and_nobody_else_has() {
+    let mut scene = Scene::talking();
+    assert_eq!(scene.put(leave()), ["keep apart", "dropped", "revoke", "tell gone Left"]);
+    for mut scene in [Scene::matched(true), Scene::matched(false), Scene::negotiated()] {
+        scene.pass(QUICK);
+        assert_eq!(scene.put(leave()), ["dropped", "revoke", "tell gone Left"], "however long it took");
+    }
+    // Being left is not leaving, and neither is giving up a wait.
+    for why in [EndReason::Left, EndReason::Lost, EndReason::Vanished] {
+        for mut scene in [Scene::matched(true), Scene::negotiated(), Scene::talking()] {
+            assert!(!scene.put(gone(why)).contains(&"dropped".to_owned()));
+        }
+    }
+    assert_eq!(Scene::waiting().put(leave()), ["leave 1"]);
+}
+
+#[test]
+fn a_report_ends_the_call_and_counts_once() {
+    let report = |call| Input::Frame(ClientMessage::Report { call, category: Category::Asking });
+    let mut scene = Scene::talking();
+    scene.pass(QUICK);
+    assert!(scene.put(report(OTHER_CALL)).is_empty());
+    assert_eq!(scene.put(report(CALL)), ["keep apart", "revoke", "tell gone Left", "report Asking"]);
+    assert!(scene.put(report(CALL)).is_empty(), "once");
+    // Whoever ended it, and for ten minutes.
+    for ended in [leave(), gone(EndReason::Left), gone(EndReason::Lost)] {
+        for (after, counts) in [(REPORT_WITHIN - Duration::from_secs(1), true), (REPORT_WITHIN, false)] {
+            let mut scene = Scene::talking();
+            scene.put(match &ended {
+                Input::Frame(_) => leave(),
+                Input::Mail(mail) => Input::Mail(mail.clone()),
+                _ => unreachable!("one of these"),
+            });
+            scene.pass(after);
+            // Waiting for somebody else meanwhile.
+            scene.put(join());
+            let reported = scene.put(report(CALL));
+            assert_eq!(reported, if counts { vec!["report Asking"] } else { vec![] });
+        }
+    }
+    // Nobody has met before there was a conversation.
+    let mut scene = Scene::negotiated();
+    assert_eq!(scene.put(report(CALL)), ["dropped", "revoke", "tell gone Left"]);
+    // Another socket of the same visitor.
+    let mut scene = Scene::talking();
+    scene.put(leave());
+    let past = scene.visitor.take_past();
+    let mut back = Scene::new();
+    back.put(hello());
+    back.visitor.remember(past);
+    assert_eq!(back.put(report(CALL)), ["report Asking"]);
+}
+
+#[test]
 fn the_end_of_the_task_undoes_everything_once() {
     assert!(Scene::new().put(Input::End).is_empty());
     assert_eq!(Scene::waiting().put(Input::End), ["leave 1"]);
-    assert_eq!(Scene::matched(true).put(Input::End), ["revoke", "tell gone Lost"]);
+    assert_eq!(Scene::matched(true).put(Input::End), ["dropped", "revoke", "tell gone Lost"]);
     let mut scene = Scene::talking();
+    scene.pass(QUICK);
     assert_eq!(scene.put(Input::End), ["keep apart", "revoke", "tell gone Lost"]);
     assert!(scene.put(Input::End).is_empty());
     assert_eq!(scene.partner.close().len(), 2, "the description and the end");
@@ -349,7 +415,8 @@ impl House {
             match effect {
                 Effect::Join(wait) => {
                     let Wait { ticket, languages, role, avoid_recent, joined } = wait;
-                    let ticket = Ticket { id: ticket, visitor: *id, languages, role, avoid_recent, joined };
+                    let ticket =
+                        Ticket { id: ticket, visitor: *id, whence: None, languages, role, avoid_recent, joined };
                     self.maker.join(ticket, mailbox.clone(), self.now.instant);
                 }
                 Effect::LeaveQueue(ticket) => self.maker.leave(ticket),
@@ -357,7 +424,12 @@ impl House {
                     mailbox.send(mail);
                 }
                 Effect::KeepApart(partner) => self.maker.keep_apart(*id, partner, self.now.instant),
-                Effect::Send(_) | Effect::Welcome(_) | Effect::Matched { .. } | Effect::Revoke(_) => {}
+                Effect::Send(_)
+                | Effect::Welcome(_)
+                | Effect::Matched { .. }
+                | Effect::Revoke(_)
+                | Effect::Dropped(_)
+                | Effect::Report(..) => {}
             }
         }
     }

@@ -1,6 +1,7 @@
 //! One visitor's task: it pumps between the socket, the mailbox and the rules, and decides nothing itself.
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -13,9 +14,12 @@ use super::House;
 use super::lobby::{Door, Owner};
 use super::pulse::{Beat, Pulse};
 use crate::clock::Now;
-use crate::mailbox::{Inbox, Mail, Mailbox, VisitorId, mailbox};
+use crate::guard::{Home, Kind, Pass};
+use crate::mailbox::{Inbox, Mail, Mailbox, Person, VisitorId, Whence, mailbox};
 use crate::matchmaking::Ticket;
-use crate::protocol::{self, ClientMessage, CloseCode, ProblemCode, Relay, ResumeToken, ServerMessage};
+use crate::protocol::{
+    self, ClientMessage, CloseCode, CoolDown, Pause, ProblemCode, Relay, ResumeToken, ServerMessage,
+};
 use crate::visitor::{Effect, Input, Visitor, Wait};
 
 /// How long one frame may take to be written. Whoever reads slower than that has stopped reading.
@@ -24,19 +28,48 @@ const WRITE_WITHIN: Duration = Duration::from_secs(10);
 /// How many frames that are not of this protocol a socket may send. A page sends none; a developer some.
 const MAX_BAD_FRAMES: u8 = 16;
 
+/// The shortest pause, in seconds, that anybody is asked for: shorter ones would only be more of them.
+const SHORTEST_PAUSE: u32 = 10;
+
+/// The longest, see [`Pause`].
+const LONGEST_PAUSE: u32 = 60;
+
+/// The longest cool-down, in seconds, see [`CoolDown`].
+const LONGEST_COOL_DOWN: u32 = 24 * 60 * 60;
+
 /// How many frames are kept for a page while its socket is lost.
 const MAX_UNSENT: usize = 64;
 
 /// The most characters of a parse error that go back: enough to say which field, never the whole frame.
 const MAX_PROBLEM_CHARS: usize = 160;
 
+/// A socket that was let in.
+pub struct Guest {
+    pub socket: WebSocket,
+    /// Where it comes from, for limits.
+    pub home: Home,
+    /// And for meetings.
+    pub whence: Whence,
+    /// Its place among the sockets.
+    pub _pass: Pass,
+}
+
+/// Lobbies are printed; who is in them is not.
+impl fmt::Debug for Guest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Guest(…)")
+    }
+}
+
 /// Serves one socket until its visitor is gone, or until it is handed to a visitor who came back.
-pub async fn serve(socket: WebSocket, house: Arc<House>) {
+pub async fn serve(guest: Guest, house: Arc<House>) {
     let now = Instant::now();
     let (door, knocks) = mpsc::channel(1);
     let (mailbox, inbox) = mailbox();
     let line = Line {
         id: house.matchmaker.new_visitor(),
+        home: guest.home,
+        whence: guest.whence,
         visitor: Visitor::default(),
         mailbox,
         inbox,
@@ -46,7 +79,7 @@ pub async fn serve(socket: WebSocket, house: Arc<House>) {
         house,
     };
     let pump =
-        Pump { line, socket: Some(socket), knocks, pulse: Pulse::new(now), unsent: VecDeque::new(), bad_frames: 0 };
+        Pump { line, guest: Some(guest), knocks, pulse: Pulse::new(now), unsent: VecDeque::new(), bad_frames: 0 };
     pump.run().await;
 }
 
@@ -54,6 +87,9 @@ pub async fn serve(socket: WebSocket, house: Arc<House>) {
 struct Line {
     house: Arc<House>,
     id: VisitorId,
+    /// Where the last socket came from, for limits and for meetings.
+    home: Home,
+    whence: Whence,
     visitor: Visitor,
     mailbox: Mailbox,
     inbox: Inbox,
@@ -87,7 +123,15 @@ impl Line {
                     frames.push(ServerMessage::Matched { call, side, offerer, relay, text_line });
                 }
                 Effect::Join(Wait { ticket, languages, role, avoid_recent, joined }) => {
-                    let ticket = Ticket { id: ticket, visitor: self.id, languages, role, avoid_recent, joined };
+                    let ticket = Ticket {
+                        id: ticket,
+                        visitor: self.id,
+                        whence: Some(self.whence),
+                        languages,
+                        role,
+                        avoid_recent,
+                        joined,
+                    };
                     house.matchmaker.join(ticket, self.mailbox.clone(), now.instant);
                 }
                 Effect::LeaveQueue(ticket) => house.matchmaker.leave(ticket),
@@ -95,11 +139,42 @@ impl Line {
                     // A partner who cannot be told is gone, and its own task's end tells us.
                     mailbox.send(mail);
                 }
+                Effect::Dropped(partner) => {
+                    house.matchmaker.drop_match(self.person(), partner, now.instant);
+                    // What it comes to shows at the next join.
+                    let _ = house.guard.take(Kind::Drop, &self.home, now.instant);
+                }
+                Effect::Report(partner, category) => {
+                    house.matchmaker.never_again(self.person(), partner, now.instant);
+                    if let Some(reported) = partner.whence {
+                        house.guard.report(&self.home, &self.whence, &reported, category, now.instant);
+                    }
+                }
                 Effect::KeepApart(partner) => house.matchmaker.keep_apart(self.id, partner, now.instant),
                 Effect::Revoke(call) => house.relay.revoke(call),
             }
         }
         frames
+    }
+
+    fn person(&self) -> Person {
+        Person { visitor: self.id, whence: Some(self.whence) }
+    }
+
+    /// Why a `join` has to wait: reports of this network, or one too many from it. Counts it where it need not.
+    fn refuses(&self, now: Instant) -> Option<ServerMessage> {
+        if !self.visitor.is_idle() {
+            return None;
+        }
+        let guard = &self.house.guard;
+        if let Some((left, category)) = guard.cooling(&self.whence, now) {
+            let seconds = u32::try_from(left.as_secs() + 1).unwrap_or(LONGEST_COOL_DOWN).min(LONGEST_COOL_DOWN);
+            return CoolDown::new(seconds).map(|retry_after| ServerMessage::CoolDown { retry_after, category });
+        }
+        let wait = guard.wait(Kind::Drop, &self.home, now).or_else(|| guard.take(Kind::Join, &self.home, now).err())?;
+        let seconds = u32::try_from(wait.as_secs() + 1).unwrap_or(LONGEST_PAUSE);
+        let pause = Pause::new(seconds.clamp(SHORTEST_PAUSE, LONGEST_PAUSE))?;
+        Some(ServerMessage::SlowDown { retry_after: pause })
     }
 
     /// Makes a resume token and forgets the one before. `None` when the system has no random bytes to give.
@@ -126,7 +201,9 @@ impl Drop for Line {
         let House { lobby, matchmaker, .. } = &*self.house;
         match self.token.take() {
             // Whoever has just talked stays somebody for a while, so as not to meet the same one again on the next socket.
-            Some(token) if matchmaker.has_met(self.id) => lobby.leave(token, self.id, Instant::now()),
+            Some(token) if matchmaker.has_met(self.id) => {
+                lobby.leave(token, self.id, self.visitor.take_past(), Instant::now());
+            }
             token => {
                 token.map(|token| lobby.take(&token));
                 matchmaker.forget(self.id);
@@ -138,8 +215,8 @@ impl Drop for Line {
 struct Pump {
     line: Line,
     /// Absent while a visitor in a call has lost it.
-    socket: Option<WebSocket>,
-    knocks: mpsc::Receiver<Box<WebSocket>>,
+    guest: Option<Guest>,
+    knocks: mpsc::Receiver<Box<Guest>>,
     pulse: Pulse,
     /// For the page when it comes back.
     unsent: VecDeque<ServerMessage>,
@@ -149,7 +226,7 @@ struct Pump {
 enum Event {
     Received(Option<Result<Message, axum::Error>>),
     Mail(Option<Mail>),
-    Knock(Option<Box<WebSocket>>),
+    Knock(Option<Box<Guest>>),
     Time,
     Closing,
 }
@@ -167,23 +244,23 @@ impl Pump {
     }
 
     async fn turn(&mut self) -> Next {
-        let pulse = self.socket.is_some().then(|| self.pulse.deadline());
+        let pulse = self.guest.is_some().then(|| self.pulse.deadline());
         let deadline = self.line.visitor.deadline().into_iter().chain(pulse).min();
         let event = tokio::select! {
             // First, so that a partner whose socket has closed already is not news.
             biased;
             () = closed(&mut self.line.closing) => Event::Closing,
             mail = self.line.inbox.next() => Event::Mail(mail),
-            socket = self.knocks.recv() => Event::Knock(socket),
+            guest = self.knocks.recv() => Event::Knock(guest),
             () = until(deadline) => Event::Time,
-            received = receive(&mut self.socket) => Event::Received(received),
+            received = receive(&mut self.guest) => Event::Received(received),
         };
         // It may have come while the others were looked at.
         let event = if *self.line.closing.borrow() { Event::Closing } else { event };
         match event {
             Event::Received(received) => self.received(received).await,
             Event::Mail(Some(mail)) => self.put(Input::Mail(mail)).await,
-            Event::Knock(Some(socket)) => self.back(*socket).await,
+            Event::Knock(Some(guest)) => self.back(*guest).await,
             Event::Time => self.time().await,
             Event::Closing => {
                 self.send(vec![ServerMessage::Closing { r#in: 0 }]).await;
@@ -226,15 +303,22 @@ impl Pump {
             Ok(ClientMessage::Hello { resume: Some(token) }) if self.line.token.is_none() => {
                 match self.line.house.lobby.take(&token) {
                     Some(Owner::Here(door)) => self.hand_over(door).await,
-                    Some(Owner::Gone(visitor)) => {
+                    Some(Owner::Gone(visitor, past)) => {
                         self.line.id = visitor;
+                        self.line.visitor.remember(past);
                         self.put(Input::Frame(ClientMessage::Hello { resume: None })).await
                     }
                     // The server was restarted, or it is long ago: a visitor like any other.
                     None => self.put(Input::Frame(ClientMessage::Hello { resume: None })).await,
                 }
             }
-            Ok(message) => self.put(Input::Frame(message)).await,
+            Ok(message) => {
+                let joins = matches!(message, ClientMessage::Join { .. });
+                match joins.then(|| self.line.refuses(now)).flatten() {
+                    Some(refusal) => self.send(vec![refusal]).await,
+                    None => self.put(Input::Frame(message)).await,
+                }
+            }
             Err(error) => {
                 self.bad_frames += 1;
                 if self.bad_frames == MAX_BAD_FRAMES {
@@ -259,7 +343,7 @@ impl Pump {
         if self.put(Input::Deadline).await == Next::Stop {
             return Next::Stop;
         }
-        if self.socket.is_none() {
+        if self.guest.is_none() {
             return self.wait();
         }
         match self.pulse.beat(Instant::now()) {
@@ -276,7 +360,7 @@ impl Pump {
     /// Sends frames, or keeps them for a page that may come back.
     async fn send(&mut self, frames: Vec<ServerMessage>) -> Next {
         for frame in frames {
-            if self.socket.is_none() {
+            if self.guest.is_none() {
                 if self.unsent.len() == MAX_UNSENT {
                     return Next::Stop;
                 }
@@ -294,15 +378,15 @@ impl Pump {
     }
 
     async fn write(&mut self, message: Message) -> bool {
-        match &mut self.socket {
-            Some(socket) => matches!(tokio::time::timeout(WRITE_WITHIN, socket.send(message)).await, Ok(Ok(()))),
+        match &mut self.guest {
+            Some(guest) => matches!(tokio::time::timeout(WRITE_WITHIN, guest.socket.send(message)).await, Ok(Ok(()))),
             None => false,
         }
     }
 
     /// The socket is gone without a word. A call waits for its visitor to come back with another.
     fn away(&mut self) -> Next {
-        self.socket = None;
+        self.guest = None;
         debug!(visitor = self.line.id.0, "away: the socket is lost");
         self.line.apply(Input::Away);
         self.wait()
@@ -314,12 +398,13 @@ impl Pump {
     }
 
     /// This visitor has come back with another socket; the old one, if the line still believes in it, is closed.
-    async fn back(&mut self, socket: WebSocket) -> Next {
-        if self.socket.is_some() {
+    async fn back(&mut self, guest: Guest) -> Next {
+        if self.guest.is_some() {
             self.close(CloseCode::Replaced).await;
         }
         debug!(visitor = self.line.id.0, "back with another socket");
-        self.socket = Some(socket);
+        (self.line.home, self.line.whence) = (guest.home, guest.whence);
+        self.guest = Some(guest);
         self.pulse = Pulse::new(Instant::now());
         let next = self.put(Input::Back).await;
         if next == Next::Stop {
@@ -331,11 +416,11 @@ impl Pump {
 
     /// This socket belongs to another visitor's task.
     async fn hand_over(&mut self, door: Door) -> Next {
-        if let Some(socket) = self.socket.take()
-            && let Err(mpsc::error::SendError(socket)) = door.send(Box::new(socket)).await
+        if let Some(guest) = self.guest.take()
+            && let Err(mpsc::error::SendError(guest)) = door.send(Box::new(guest)).await
         {
             // That task has just ended.
-            self.socket = Some(*socket);
+            self.guest = Some(*guest);
             return self.put(Input::Frame(ClientMessage::Hello { resume: None })).await;
         }
         Next::Stop
@@ -350,15 +435,15 @@ impl Pump {
         }
         let frame = CloseFrame { code: code.code(), reason: Default::default() };
         self.write(Message::Close(Some(frame))).await;
-        self.socket = None;
+        self.guest = None;
         Next::Stop
     }
 }
 
 /// The next message; never returns while there is no socket. Cancel-safe.
-async fn receive(socket: &mut Option<WebSocket>) -> Option<Result<Message, axum::Error>> {
-    match socket {
-        Some(socket) => socket.recv().await,
+async fn receive(guest: &mut Option<Guest>) -> Option<Result<Message, axum::Error>> {
+    match guest {
+        Some(guest) => guest.socket.recv().await,
         None => std::future::pending().await,
     }
 }

@@ -112,7 +112,8 @@ export class Connection {
     this.#up = true;
     this.#failures = 0;
     this.#resume = resume;
-    const kept = this.#kept.filter((frame) => frame.call === call);
+    // A report is about a call that is over.
+    const kept = this.#kept.filter((frame) => frame.call === call || frame.type === 'report');
     this.#kept = [];
     kept.forEach((frame) => this.send(frame));
   }

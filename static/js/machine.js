@@ -6,7 +6,7 @@
  * ```text
  * landing ─start─▶ asking ─granted─▶ waiting ─matched─▶ connecting ─connected─▶ talking ◀─▶ rejoining
  *    ▲               │                │  ▲  └─(hidden)─▶ offered ─accept─┘          │           │
- *    └──stop── mic-problem         offline                                          ▼           ▼
+ *    └──stop── mic-problem    paused, offline                                       ▼           ▼
  *                                                                     resting ◀── ended ──again──▶ asking
  * ```
  *
@@ -25,7 +25,7 @@
 /** @typedef {import('./types.js').FrameRow} FrameRow */
 
 /** @type {readonly Name[]} */
-export const NAMES = ['landing', 'asking', 'mic-problem', 'waiting', 'offered', 'connecting', 'talking', 'rejoining', 'ended', 'resting', 'offline'];
+export const NAMES = ['landing', 'asking', 'mic-problem', 'waiting', 'paused', 'cooling', 'offered', 'connecting', 'talking', 'rejoining', 'ended', 'resting', 'offline'];
 
 /** How long things may take, in milliseconds. A call is never ended by one of these while its line is up. */
 export const MS = {
@@ -65,6 +65,9 @@ export const INITIAL = {
   ready: false,
   hidden: false,
   long: false,
+  pause: 0,
+  category: null,
+  past: null,
   closing: false,
   back: 'waiting',
   problem: null,
@@ -107,7 +110,7 @@ const stay = (state, changes = {}, ...effects) => ({ state: { ...state, ...chang
  * @returns {Step}
  */
 const go = (state, name, changes, ...effects) => ({
-  state: { ...state, ...changes, name },
+  state: { ...state, pause: 0, category: null, past: null, ...changes, name },
   effects: [{ do: 'stopTimers' }, ...effects],
 });
 
@@ -183,8 +186,26 @@ const begin = (state, match) =>
  * @param {{ leave: boolean, bye: boolean }} say to the server, and to the partner's page
  */
 const end = (state, ending, { leave, bye }) =>
-  go(state, 'ended', { ...NO_CALL, closing: false, ending: ending === 'lost' && state.closing ? 'closing' : ending },
+  go(state, 'ended', { ...NO_CALL, closing: false, past: TALKED.includes(state.name) ? state.match?.call ?? null : null, ending: ending === 'lost' && state.closing ? 'closing' : ending },
     { do: 'dismiss' }, { do: 'release' }, ...(leave ? [LEAVE] : []), { do: 'hangUp', bye }, { do: 'wake', on: false });
+
+/** Where somebody can be heard. @type {Name[]} */
+const TALKED = ['talking', 'rejoining'];
+
+/**
+ * Something was not right with the partner. The server ends the call by it.
+ * @param {State} state
+ * @param {{ category: import('./types.js').Category }} event
+ */
+const report = (state, { category }) => {
+  const { match, past } = state;
+  const call = match?.call ?? past;
+  if (!call) return stay(state);
+  const frame = send({ type: 'report', call, category });
+  if (!match) return stay(state, { ending: 'reported', past: null }, frame);
+  const step = end(state, 'reported', { leave: false, bye: true });
+  return { state: { ...step.state, past: null }, effects: [frame, ...step.effects] };
+};
 
 /**
  * The pages are describing themselves to each other; once both have, the line has 15 seconds.
@@ -277,11 +298,19 @@ const FRAMES = {
   waiting: {
     ...CLOSES,
     welcome: (state) => (state.ready ? joinAtLast(state) : stay(state, {}, ...fetch(state))),
+    slow_down: (state, frame) => {
+      const pause = frame.retry_after * 1000;
+      return go(state, 'paused', { pause }, startTimer('pause', pause));
+    },
+    cool_down: (state, { retry_after, category }) =>
+      go(state, 'cooling', { up: false, pause: retry_after * 1000, category }, { do: 'release' }, { do: 'disconnect' }),
     matched: (state, match) =>
       state.hidden
         ? go(state, 'offered', { match }, { do: 'summon' }, startTimer('offer', MS.offer))
         : begin(state, match),
   },
+  paused: CLOSES,
+  cooling: {},
   offered: {
     ...CLOSES_LATER,
     describe: hold,
@@ -384,6 +413,16 @@ const TABLE = {
         ? stay(state, { long: true }, { do: 'say', word: 'waiting.long' })
         : toOffline(state),
   },
+  paused: {
+    stop: toLanding,
+    timeout: (state) => wait(state),
+    doubt: (state) => stay(state, {}, { do: 'check' }),
+    refused: (state, { problem }) => go(state, 'mic-problem', { problem }),
+  },
+  cooling: {
+    stop: toLanding,
+    granted: (state) => stay(state, {}, { do: 'release' }),
+  },
   offered: {
     accept: (state) => {
       const { match } = state;
@@ -416,6 +455,7 @@ const TABLE = {
   },
   talking: {
     ...CALLING,
+    tell: report,
     weak: (state) => stay(state, {}, startTimer('weak', MS.weak)),
     connected: (state) => stay(state, {}, { do: 'stopTimer', timer: 'weak' }),
     timeout: rejoin,
@@ -424,6 +464,7 @@ const TABLE = {
   },
   rejoining: {
     ...CALLING,
+    tell: report,
     // It was not the server that took it.
     connected: (state) => go(state, 'talking', { closing: false }),
     online: (state) => stay(state, {}, ...restart(state)),
@@ -432,6 +473,7 @@ const TABLE = {
   },
   ended: {
     again: (state) => ask(state),
+    tell: report,
     rest: (state) => go(state, 'resting', { up: false }, { do: 'disconnect' }),
     granted: (state) => stay(state, {}, { do: 'release' }),
   },

@@ -50,6 +50,7 @@ const call = text(/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/);
 const resume = text(/^[0-9a-f]{32}$/);
 const ufrag = text(/^[A-Za-z0-9+/]{4,32}$/);
 const pwd = text(/^[A-Za-z0-9+/]{22,64}$/);
+const category = oneOf('sexual', 'hateful', 'asking', 'young', 'other');
 const port = whole(49152, 65535);
 const description = object({
   ufrag,
@@ -85,12 +86,15 @@ const client = schema({
   },
   leave: {},
   connected: { call },
+  report: { call, category },
   ...betweenPages,
 });
 
 const server = schema({
   welcome: { resume, 'call?': call },
   waiting: {},
+  cool_down: { retry_after: whole(1, 86400), category },
+  slow_down: { retry_after: whole(1, 60) },
   matched: { call, side: oneOf('a', 'b'), offerer: flag, relay, 'text_line?': (value) => value === true },
   ended: { call, why: oneOf('left', 'lost', 'vanished') },
   problem: {

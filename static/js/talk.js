@@ -5,6 +5,7 @@
  */
 
 import { CallView } from './call-view.js';
+import { SafetyView } from './safety-view.js';
 import { Call } from './call.js';
 import { Device } from './device.js';
 import { Disguise } from './disguise.js';
@@ -56,6 +57,7 @@ export class Talk {
     this.#window = window;
     this.#view = view;
     this.#callView = new CallView(window.document, words);
+    view.add(new SafetyView(window.document, words, (category) => dispatch({ type: 'tell', category })));
     this.#microphone = microphone;
     this.#say = words.say;
     this.#dispatch = dispatch;

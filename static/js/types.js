@@ -8,6 +8,7 @@
 
 /**
  * @typedef {'talk' | 'listen' | 'either'} Role
+ * @typedef {'sexual' | 'hateful' | 'asking' | 'young' | 'other'} Category
  * @typedef {'actpass' | 'active' | 'passive'} Setup
  * @typedef {{ ufrag: string, pwd: string, fingerprint: string, setup: Setup, payload_type: number }} Description
  * @typedef {{ host?: string, transports: Transport[], username: string, credential: string }} Relay
@@ -18,6 +19,7 @@
  *   | { type: 'join', languages: string[], role: Role, avoid_recent: boolean }
  *   | { type: 'leave' }
  *   | PartnerFrame
+ *   | { type: 'report', call: string, category: Category }
  *   | { type: 'connected', call: string }} ClientFrame
  *
  * @typedef {{ type: 'describe', call: string, description: Description }
@@ -27,6 +29,8 @@
  *
  * @typedef {{ type: 'welcome', resume: string, call?: string }
  *   | { type: 'waiting' }
+ *   | { type: 'slow_down', retry_after: number }
+ *   | { type: 'cool_down', retry_after: number, category: Category }
  *   | Matched
  *   | PartnerFrame
  *   | { type: 'ended', call: string, why: 'left' | 'lost' | 'vanished' }
@@ -37,13 +41,13 @@
 // The machine.
 
 /**
- * @typedef {'landing' | 'asking' | 'mic-problem' | 'waiting' | 'offered' | 'connecting' | 'talking'
+ * @typedef {'landing' | 'asking' | 'mic-problem' | 'waiting' | 'paused' | 'cooling' | 'offered' | 'connecting' | 'talking'
  *   | 'rejoining' | 'ended' | 'resting' | 'offline'} Name
  * @typedef {'dismissed' | 'site' | 'system' | 'none' | 'busy' | 'ignored' | 'unsupported' | 'calls'} MicProblem
- * @typedef {'self' | 'left' | 'lost' | 'closing' | 'missed' | 'unverified'} Ending
+ * @typedef {'self' | 'left' | 'lost' | 'closing' | 'missed' | 'unverified' | 'reported'} Ending
  * @typedef {{ languages: string[], role: Role, avoid_recent: boolean }} Wishes
  * @typedef {'own' | 'deeper' | 'higher'} Voice what the partner is to hear
- * @typedef {'prompt' | 'quiet' | 'unreachable' | 'offer' | 'connecting' | 'weak' | 'rejoining' | 'restart' | 'fetch'} Timer
+ * @typedef {'prompt' | 'quiet' | 'unreachable' | 'offer' | 'connecting' | 'weak' | 'rejoining' | 'restart' | 'fetch' | 'pause'} Timer
  */
 
 /**
@@ -54,6 +58,9 @@
  * @property {boolean} ready whether the scripts of a call are here
  * @property {boolean} hidden whether the tab is out of sight
  * @property {boolean} long whether the wait has been long
+ * @property {number} pause for how many milliseconds the server asked not to be asked; 0 where it did not
+ * @property {Category | null} category what was reported, where this visitor has to stay away
+ * @property {string | null} past the call that has just ended and can still be reported
  * @property {boolean} closing whether the server said that it is about to stop
  * @property {'waiting' | 'ended'} back where `offline` goes on when the server is back
  * @property {MicProblem | null} problem
@@ -80,6 +87,8 @@
  *   | { type: 'type', text: string }
  *   | { type: 'voice', voice: Voice }
  *   | { type: 'granted' | 'devices' | 'doubt' | 'checked' }
+ *   | { type: 'report' }
+ *   | { type: 'tell', category: Category }
  *   | { type: 'refused', problem: MicProblem }
  *   | { type: 'frame', frame: ServerFrame }
  *   | { type: 'down' }

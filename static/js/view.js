@@ -1,7 +1,7 @@
 // @ts-check
 /**
  * The page, drawn from the state: the only file that touches the document, but for what is only needed in a call and
- * comes with it (`call-view.js`, `panel.js`). It decides nothing; what is pressed goes to `onAction`.
+ * comes with it (`call-view.js`, `safety-view.js`, `panel.js`). It decides nothing; what is pressed goes to `onAction`.
  */
 
 import { COUNTRIES, linesOf, link, opening } from './help.js';
@@ -11,7 +11,7 @@ import { clock, date, MAX_LANGUAGES, namer, OFFERED } from './languages.js';
 /** @typedef {import('./types.js').Wishes} Wishes */
 /** @typedef {import('./types.js').Preferences} Preferences */
 /** @typedef {import('./words.js').Word} Word */
-/** @typedef {'start' | 'retry' | 'stop' | 'accept' | 'decline' | 'mute' | 'end' | 'again' | 'rest' | 'own-voice' | 'try-voice'} Action */
+/** @typedef {'start' | 'retry' | 'stop' | 'accept' | 'decline' | 'mute' | 'end' | 'again' | 'rest' | 'report' | 'own-voice' | 'try-voice'} Action */
 
 /** How many steps a level has where motion is reduced. */
 const STEPS = 3;
@@ -102,7 +102,10 @@ export class View {
     this.#drawLanguages();
     this.#drawHelp();
     this.summon(this.#summoned);
-    if (this.#drawn) this.#draw(this.#drawn);
+    if (this.#drawn) {
+      this.#draw(this.#drawn);
+      for (const part of this.#parts) part.render(this.#drawn);
+    }
     delete root.dataset.words;
   }
 

@@ -12,7 +12,7 @@ use sotto::protocol::{Languages, Role};
 const JOINS: u64 = 20_000;
 
 fn ticket(id: u64, languages: Languages, role: Role, joined: Instant) -> Ticket {
-    Ticket { id: TicketId(id), visitor: VisitorId(id), languages, role, avoid_recent: true, joined }
+    Ticket { id: TicketId(id), visitor: VisitorId(id), whence: None, languages, role, avoid_recent: true, joined }
 }
 
 fn languages(tags: &[&str]) -> Languages {

@@ -6,6 +6,7 @@ mod caller;
 mod classifier;
 mod disguise;
 mod files;
+mod guard;
 mod http;
 mod languages;
 mod line;

@@ -1,7 +1,7 @@
 //! A model of the whole: the real rules of every visitor, the real matchmaker and the real mailboxes, with pages,
 //! sockets and a clock of the test's own. Sockets are lost with what is in flight, mail between tasks is late, tabs sleep,
-//! pages crash. A week passes in seconds, and after every step it must hold that nobody is lost, paired wrongly
-//! or paired twice.
+//! pages crash. A week passes in seconds, and after every step it must hold that nobody is lost, paired wrongly,
+//! paired twice, or paired with whoever they have reported.
 //!
 //! What is modelled of [`sotto::web`] is its pump: what comes in goes to the rules, what they want is carried out, and
 //! the end of a task undoes everything.
@@ -28,5 +28,6 @@ fn a_week_of_strangers_on_bad_lines() {
         assert!(tally.visits > 10_000 && tally.begun > 5_000, "{tally:?}");
         assert!(tally.sockets_lost > 1_000 && tally.resumed > 300 && tally.vanished > 300, "{tally:?}");
         assert!(tally.crashes > 300 && tally.refused > 0, "{tally:?}");
+        assert!(tally.reported > 300 && tally.parted > 0, "{tally:?}");
     }
 }

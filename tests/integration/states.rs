@@ -32,6 +32,7 @@ pub const TOO_WIDE: &str = r"
     rest();
 ";
 
+/// All but `paused`, which takes a flood and is inspected with it.
 const STATES: [&str; 11] = [
     "landing",
     "asking",
@@ -61,7 +62,7 @@ async fn heading_has_focus(browser: &Browser) -> bool {
 }
 
 /// Looks at one state, in each size and scheme once: some states last for seconds only.
-async fn inspect(browser: &Browser, state: &str) {
+pub async fn inspect(browser: &Browser, state: &str) {
     inspect_as(browser, state, state).await;
 }
 

@@ -40,6 +40,8 @@ const WAYS = {
   asking: [START],
   'mic-problem': [START, { type: 'refused', problem: 'none' }],
   waiting: WAITING,
+  paused: [...WAITING, frame('slow_down', { retry_after: 10 })],
+  cooling: [...WAITING, frame('cool_down', { retry_after: 600, category: 'asking' })],
   offered: [...WAITING, 'hidden', matched()],
   connecting: CONNECTING,
   talking: TALKING,
@@ -62,8 +64,8 @@ const EVENTS = [
   { type: 'gathered', port: 50_000 },
   { type: 'broken', call: CALL }, { type: 'broken', call: OTHER },
   { type: 'renewed', ufrag: 'abcd', pwd: 'abcdefghijklmnopqrstuv' },
-  ...['prompt', 'quiet', 'unreachable', 'offer', 'connecting', 'weak', 'rejoining', 'restart', 'fetch'].map(timeout),
-  welcome(), welcome(CALL), frame('waiting'), matched(true), matched(false), matched(true, OTHER), describe, candidate,
+  ...['prompt', 'quiet', 'unreachable', 'offer', 'connecting', 'weak', 'rejoining', 'restart', 'fetch', 'pause'].map(timeout),
+  welcome(), welcome(CALL), frame('waiting'), frame('slow_down', { retry_after: 10 }), frame('cool_down', { retry_after: 600, category: 'asking' }), { type: 'tell', category: 'asking' }, { type: 'report' }, matched(true), matched(false), matched(true, OTHER), describe, candidate,
   frame('restart', { call: CALL, ufrag: 'abcd', pwd: 'abcdefghijklmnopqrstuv' }),
   ...['left', 'lost', 'vanished'].flatMap((why) => [ended(why), ended(why, OTHER)]),
   frame('problem', { code: 'too_many', text: '' }), frame('closing', { in: 5 }),
@@ -96,6 +98,9 @@ for (const name of NAMES) {
       // What is true of each state, however one came to it.
       assert.equal(state.match !== null, CALLS.includes(state.name) || state.name === 'offered', 'a call exactly where there is one');
       assert.equal(state.problem !== null, state.name === 'mic-problem');
+      assert.equal(state.pause > 0, ['paused', 'cooling'].includes(state.name));
+      assert.equal(state.category !== null, state.name === 'cooling');
+      assert.ok(state.past === null || state.name === 'ended');
       if (event.voice === undefined && event.type !== 'own-voice') assert.equal(state.voice, before.voice, 'only the visitor chooses a voice');
       assert.equal(state.ending !== null, state.name === 'ended' || state.name === 'resting' && before.ending !== null
         || state.name === 'offline' && state.back === 'ended');
@@ -192,6 +197,48 @@ test('nobody joins before the scripts of a call are here, and they are asked for
   assert.deepEqual([walk(...down, welcome()).state.name, walk(...down, welcome()).did], ['offline', ['fetch']]);
   assert.deepEqual(walk(...down, welcome(), 'ready').sent, [join]);
   assert.equal(walk(...WAITING, frame('closing', { in: 5 }), 'ready').state.name, 'offline');
+});
+
+test('a pause lasts as long as the server says, and then the page joins by itself', () => {
+  const join = { type: 'join', ...WISHES };
+  const paused = walk(...WAYS.paused);
+  assert.deepEqual(paused.effects, [{ do: 'stopTimers' }, { do: 'startTimer', timer: 'pause', ms: 10_000 }]);
+  assert.deepEqual([walk(...WAYS.paused, timeout('pause')).state.name, walk(...WAYS.paused, timeout('pause')).sent], ['waiting', [join]]);
+  assert.equal(walk(...WAYS.paused, timeout('pause'), frame('slow_down', { retry_after: 20 })).state.pause, 20_000);
+  // The socket may be lost meanwhile, which does not shorten anything.
+  const down = [...WAYS.paused, 'down'];
+  assert.deepEqual([walk(...down, welcome()).state.name, walk(...down, welcome()).sent], ['paused', []]);
+  assert.deepEqual(walk(...down, timeout('pause')).sent, []);
+  assert.deepEqual(walk(...down, timeout('pause'), welcome()).sent, [join]);
+  const stopped = walk(...WAYS.paused, 'stop');
+  assert.equal(stopped.state.name, 'landing');
+  assert.ok(stopped.did.includes('release'));
+});
+
+test('a report ends the call, goes out once, and can still be made when the call is over', () => {
+  const report = { type: 'tell', category: 'asking' };
+  const sent = { type: 'report', call: CALL, category: 'asking' };
+  for (const name of ['talking', 'rejoining']) {
+    const { state, sent: frames, did } = walk(...WAYS[name], report);
+    assert.deepEqual([state.name, state.ending, frames, state.past], ['ended', 'reported', [sent], null], name);
+    assert.ok(did.includes('release') && did.includes('hangUp'));
+  }
+  for (const over of ['end', 'bye', ended('left'), ended('lost')]) {
+    const after = walk(...TALKING, over, report);
+    assert.deepEqual([after.state.name, after.state.ending, after.sent], ['ended', 'reported', [sent]]);
+    assert.deepEqual(walk(...TALKING, over, report, report).sent, [], 'once');
+    assert.deepEqual(walk(...TALKING, over, 'again', report).sent, []);
+  }
+  // Nobody has been heard yet.
+  assert.deepEqual(walk(...CONNECTING, report).sent, []);
+  assert.equal(walk(...CONNECTING, 'end').state.past, null);
+});
+
+test('whoever is cooled down is let go of with the microphone, and has a way back', () => {
+  const { state, did } = walk(...WAYS.cooling);
+  assert.deepEqual([state.pause, state.category, state.up], [600_000, 'asking', false]);
+  assert.ok(did.includes('release') && did.includes('disconnect'));
+  assert.equal(walk(...WAYS.cooling, 'stop').state.name, 'landing');
 });
 
 test('a browser that makes no calls gives the match back at once, and says so', () => {

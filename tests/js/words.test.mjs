@@ -143,7 +143,7 @@ test('every word that is used exists', () => {
   for (const problem of ['dismissed', 'site', 'system', 'none', 'busy', 'ignored', 'unsupported', 'calls']) {
     assert.ok(`mic.${problem}.title` in english && `mic.${problem}.text` in english, problem);
   }
-  for (const ending of ['self', 'left', 'lost', 'closing', 'missed', 'unverified']) assert.ok(`ended.${ending}` in english, ending);
+  for (const ending of ['self', 'left', 'lost', 'closing', 'missed', 'unverified', 'reported']) assert.ok(`ended.${ending}` in english, ending);
 });
 
 test('every word that exists is used', () => {
@@ -333,7 +333,7 @@ test('every state has a section with a heading that can take the focus', () => {
 });
 
 test('the hooks that tests rely on are there', () => {
-  for (const action of ['start', 'retry', 'stop', 'accept', 'decline', 'mute', 'end', 'again', 'rest', 'help']) {
+  for (const action of ['start', 'retry', 'stop', 'accept', 'decline', 'mute', 'end', 'again', 'rest', 'help', 'report']) {
     assert.match(html, new RegExp(`data-action="${action}"`));
   }
   for (const lamp of ['me', 'them']) assert.equal(html.split(`data-level="${lamp}"`).length, 2);

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
 
+use super::super::bars::{KEPT, NEVER};
 use super::*;
 
 /// The same rule without queues: every question is answered by looking at all pairs.
@@ -11,6 +12,23 @@ use super::*;
 struct Twin {
     waiting: Vec<Ticket>,
     apart: BTreeMap<(VisitorId, VisitorId), Instant>,
+    /// Who has reported whom, who was the first not to have come by then, and when.
+    reports: Vec<(VisitorId, VisitorId, VisitorId, Instant)>,
+    /// By network and who was dropped: when first, and how often.
+    drops: BTreeMap<(u64, VisitorId), (Instant, u32)>,
+    /// Whom nobody of which network meets, and until when.
+    away: Vec<(VisitorId, u64, Instant)>,
+}
+
+/// Three networks, and somebody of whom none is known.
+fn network(visitor: VisitorId) -> Option<u64> {
+    (visitor.0 % 4).checked_sub(1)
+}
+
+fn person(visitor: VisitorId) -> Person {
+    let whence =
+        network(visitor).map(|network| Whence { network: [network, network + 10], site: [network, network + 10] });
+    Person { visitor, whence }
 }
 
 impl Twin {
@@ -20,7 +38,40 @@ impl Twin {
             || one.joined.min(other.joined) + WIDEN_AFTER <= now;
         let key = (one.visitor.min(other.visitor), one.visitor.max(other.visitor));
         let apart = self.apart.contains_key(&key) && (one.avoid_recent || other.avoid_recent);
-        one.visitor != other.visitor && shared && roles && !apart
+        one.visitor != other.visitor && shared && roles && !apart && !self.barred(one, other)
+    }
+
+    fn barred(&self, one: &Ticket, other: &Ticket) -> bool {
+        let later = one.joined.max(other.joined);
+        [(one.visitor, other.visitor), (other.visitor, one.visitor)].into_iter().any(|(one, other)| {
+            let away = self
+                .away
+                .iter()
+                .any(|(visitor, from, until)| *visitor == one && network(other) == Some(*from) && later < *until);
+            away || self.reports.iter().any(|&(by, of, newcomer, at)| {
+                let both = (one, other) == (by, of);
+                let by_networks = network(by).is_some()
+                    && network(of).is_some()
+                    && if network(by) == network(of) {
+                        [by, of].contains(&one) && network(other) == network(of) && other >= newcomer
+                    } else {
+                        (one == by || network(one) == network(by)) && (other == of || network(other) == network(of))
+                    };
+                later < at + NEVER && (both || by_networks)
+            })
+        })
+    }
+
+    fn drop_match(&mut self, by: VisitorId, other: VisitorId, now: Instant) {
+        let Some(from) = network(by) else { return };
+        let entry = self.drops.entry((from, other)).or_insert((now, 0));
+        if entry.0 + RECENT_FOR <= now {
+            *entry = (now, 0);
+        }
+        entry.1 += 1;
+        if entry.1 >= DROPS && network(other).is_some_and(|network| network != from) {
+            self.away.push((other, from, now + RECENT_FOR));
+        }
     }
 
     fn oldest_fit(&self, ticket: &Ticket, now: Instant) -> Option<TicketId> {
@@ -94,6 +145,10 @@ enum Step {
     },
     /// The oldest call ends after both have talked.
     End,
+    /// The oldest call is reported by its newer side, when visitors from this one on had not come yet.
+    Report {
+        newcomer: u64,
+    },
     /// In the oldest call the older side vanishes before it begins: the newer one goes back to its place.
     Vanish,
     Forget {
@@ -107,9 +162,10 @@ fn step() -> impl Strategy<Value = Step> {
         8 => (0..12_u64, 1..8_u8, role, prop::bool::weighted(0.7))
             .prop_map(|(visitor, languages, role, avoid_recent)| Step::Join { visitor, languages, role, avoid_recent }),
         2 => (0..12_u64).prop_map(|visitor| Step::Leave { visitor }),
-        4 => prop_oneof![Just(0), Just(1), 1..20_000_u64, Just(15_000), 1..700_000_u64].prop_map(|millis| Step::Pass { millis }),
+        4 => prop_oneof![Just(0), Just(1), 1..20_000_u64, Just(15_000), 1..700_000_u64, Just(24 * 3_600_000)].prop_map(|millis| Step::Pass { millis }),
         4 => Just(Step::End),
-        2 => Just(Step::Vanish),
+        3 => Just(Step::Vanish),
+        2 => (0..14_u64).prop_map(|newcomer| Step::Report { newcomer }),
         1 => (0..12_u64).prop_map(|visitor| Step::Forget { visitor }),
     ]
 }
@@ -128,6 +184,7 @@ fn ticket(id: u64, visitor: u64, bits: u8, role: Role, joined: Instant) -> Ticke
     Ticket {
         id: TicketId(id),
         visitor: VisitorId(visitor),
+        whence: person(VisitorId(visitor)).whence,
         languages: languages(bits),
         role,
         avoid_recent: true,
@@ -173,6 +230,12 @@ fn history(steps: Vec<Step>) -> Result<(), TestCaseError> {
             Step::Pass { millis } => {
                 let from = now;
                 now += Duration::from_millis(millis);
+                // Nobody waits for longer than bars are kept for their sake.
+                let too_long = |ticket: &Ticket| ticket.joined + KEPT < now;
+                for ticket in twin.waiting.extract_if(.., |ticket| too_long(ticket)) {
+                    prop_assert!(pool.leave(ticket.id));
+                }
+                calls.retain(|call| !too_long(&call.older) && !too_long(&call.newer));
                 (pool.advance(now), twin.advance(from, now))
             }
             Step::End => {
@@ -186,11 +249,23 @@ fn history(steps: Vec<Step>) -> Result<(), TestCaseError> {
                 twin.apart.insert((one.min(other), one.max(other)), now + RECENT_FOR);
                 (vec![], vec![])
             }
+            Step::Report { newcomer } => {
+                if calls.is_empty() {
+                    continue;
+                }
+                let call = calls.remove(0);
+                let (by, of) = (call.newer.visitor, call.older.visitor);
+                pool.never_again(person(by), person(of), VisitorId(newcomer), now);
+                twin.reports.push((by, of, VisitorId(newcomer), now));
+                (vec![], vec![])
+            }
             Step::Vanish => {
                 if calls.is_empty() {
                     continue;
                 }
                 let call = calls.remove(0);
+                pool.drop_match(person(call.older.visitor), person(call.newer.visitor), now);
+                twin.drop_match(call.older.visitor, call.newer.visitor, now);
                 next += 1;
                 let back = Ticket { id: TicketId(next), ..call.newer };
                 let expected = twin.oldest_fit(&back, now);
@@ -329,6 +404,31 @@ fn nothing_is_left_of_those_who_are_gone_and_of_what_has_faded() {
     assert!(!pool.has_met(VisitorId(1)) && !pool.has_met(VisitorId(4)));
     assert!(pool.tickets.is_empty() && pool.by_visitor.is_empty() && pool.queues.is_empty());
     assert!(pool.widenings.is_empty() && pool.recent.is_empty() && pool.fadings.is_empty());
+}
+
+#[test]
+fn whoever_drops_somebody_again_and_again_is_not_paired_with_them_for_a_while() {
+    let now = Instant::now();
+    let mut pool = Pool::default();
+    let (lonely, dropper) = (VisitorId(1), 2);
+    let back =
+        |number: u32, pool: &mut Pool| pool.join(ticket(u64::from(number) + 100, lonely.0, 1, Role::Either, now), now);
+    back(0, &mut pool);
+    for number in 1..=DROPS {
+        // Another visitor each time, of the same network.
+        let visitor = dropper + 4 * u64::from(number);
+        let pairs = pool.join(ticket(u64::from(number), visitor, 1, Role::Either, now), now);
+        assert_eq!(pairs.len(), 1, "{number}");
+        pool.drop_match(person(VisitorId(visitor)), person(lonely), now);
+        back(number, &mut pool);
+    }
+    assert_eq!(pool.join(ticket(50, 90, 1, Role::Either, now), now), []);
+    pool.leave(TicketId(50));
+    let later = now + RECENT_FOR;
+    // Somebody else, and later anybody.
+    assert_eq!(pool.join(ticket(51, 91, 1, Role::Either, now), now)[0].newer.visitor, lonely);
+    back(9, &mut pool);
+    assert_eq!(pool.join(ticket(52, 94, 1, Role::Either, later), later).len(), 1);
 }
 
 #[test]

@@ -52,6 +52,21 @@ export const words = {
   'type.them': 'Gegenüber:',
   'type.gone': 'Nur ihr beide könnt es lesen. Mit dem Gespräch ist es weg.',
   'unpadded': 'Dieser Browser kann vor dem Netz nicht verbergen, wann jemand spricht. Was gesagt wird, bleibt verborgen.',
+  'ended.reported': 'Du bist gegangen. Danke, dass du es uns gesagt hast.',
+  'paused.title': 'Wir machen eine kleine Pause. Um {time} kannst du es wieder versuchen.',
+  'paused.text': 'Bleib hier, dann versuchen wir es für dich.',
+  'cooling.title': 'Bis {time} kannst du hier an keinem Gespräch teilnehmen.',
+  'cooling.text': 'Mehrere Menschen haben jemanden in deinem Netz gemeldet: {category}.',
+  'cooling.kind': 'Vielleicht warst das nicht du. Es geht von selbst vorbei.',
+  'category.sexual': 'sexuelle Äußerungen',
+  'category.hateful': 'Hass oder Drohungen',
+  'category.asking': 'Bitten um Geld oder Kontakt',
+  'category.young': 'anscheinend ein Kind',
+  'category.other': 'etwas anderes',
+  'report': 'Melden',
+  'report.title': 'Was war es?',
+  'report.text': 'Das beendet das Gespräch, und ihr begegnet euch nicht wieder. Die andere Person erfährt nichts davon.',
+  'report.close': 'Jetzt nicht',
 };
 
 export const emoji = [

@@ -51,6 +51,21 @@ export const words = {
   'type.them': 'Them:',
   'type.gone': 'Only the two of you can read it. It is gone with the call.',
   'unpadded': 'This browser can’t hide from a network when somebody speaks. What is said stays hidden.',
+  'ended.reported': 'You’ve left. Thank you for telling us.',
+  'paused.title': 'Let’s pause for a moment. You can try again at {time}.',
+  'paused.text': 'Stay here, and we’ll try for you.',
+  'cooling.title': 'You can’t join conversations here until {time}.',
+  'cooling.text': 'Several people have reported someone on your network: {category}.',
+  'cooling.kind': 'It may not have been you. It passes by itself.',
+  'category.sexual': 'sexual words',
+  'category.hateful': 'hate or threats',
+  'category.asking': 'asking for money or contact',
+  'category.young': 'a child, it seems',
+  'category.other': 'something else',
+  'report': 'Report',
+  'report.title': 'What was it?',
+  'report.text': 'It ends the conversation, and you won’t meet them again. They aren’t told.',
+  'report.close': 'Not now',
 };
 
 /**

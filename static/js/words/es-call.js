@@ -52,6 +52,21 @@ export const words = {
   'type.them': 'La otra persona:',
   'type.gone': 'Solo las dos personas que conversan pueden leerlo. Desaparece con la conversación.',
   'unpadded': 'Este navegador no puede ocultar a la red cuándo habla alguien. Lo que se dice sigue oculto.',
+  'ended.reported': 'Has salido de la conversación. Gracias por contárnoslo.',
+  'paused.title': 'Hagamos una pequeña pausa. Puedes volver a intentarlo a las {time}.',
+  'paused.text': 'Quédate aquí y lo intentaremos por ti.',
+  'cooling.title': 'Aquí no puedes entrar en conversaciones hasta esta hora: {time}.',
+  'cooling.text': 'Varias personas han denunciado a alguien de tu red: {category}.',
+  'cooling.kind': 'Puede que no fueras tú. Se pasa por sí solo.',
+  'category.sexual': 'palabras sexuales',
+  'category.hateful': 'odio o amenazas',
+  'category.asking': 'pedir dinero o contacto',
+  'category.young': 'parece menor de edad',
+  'category.other': 'otra cosa',
+  'report': 'Denunciar',
+  'report.title': '¿Qué ha pasado?',
+  'report.text': 'La conversación termina, y no volverás a encontrarte con esa persona. No se le dice nada.',
+  'report.close': 'Ahora no',
 };
 
 export const emoji = [

@@ -52,6 +52,21 @@ export const words = {
   'type.them': 'L’autre personne :',
   'type.gone': 'Il n’y a que vous deux pour le lire. Cela disparaît avec l’appel.',
   'unpadded': 'Ce navigateur ne peut pas cacher au réseau quand quelqu’un parle. Ce qui est dit reste caché.',
+  'ended.reported': 'Vous avez quitté la conversation. Merci de nous l’avoir dit.',
+  'paused.title': 'Faisons une petite pause. Vous pourrez réessayer à {time}.',
+  'paused.text': 'Restez ici, et nous essaierons pour vous.',
+  'cooling.title': 'Vous ne pouvez pas rejoindre de conversation ici jusqu’à {time}.',
+  'cooling.text': 'Plusieurs personnes ont signalé quelqu’un sur votre réseau : {category}.',
+  'cooling.kind': 'Ce n’était peut-être pas vous. Cela passe tout seul.',
+  'category.sexual': 'propos sexuels',
+  'category.hateful': 'haine ou menaces',
+  'category.asking': 'demande d’argent ou de contact',
+  'category.young': 'un enfant, semble-t-il',
+  'category.other': 'autre chose',
+  'report': 'Signaler',
+  'report.title': 'Qu’est-ce que c’était ?',
+  'report.text': 'Cela met fin à la conversation, et vous ne rencontrerez plus cette personne. Elle n’en saura rien.',
+  'report.close': 'Pas maintenant',
 };
 
 export const emoji = [

@@ -52,6 +52,21 @@ export const words = {
   'type.them': 'A outra pessoa:',
   'type.gone': 'Só vocês podem ler. Desaparece com a conversa.',
   'unpadded': 'Este navegador não consegue esconder da rede quando alguém fala. O que se diz continua escondido.',
+  'ended.reported': 'Você saiu da conversa. Agradecemos por nos contar.',
+  'paused.title': 'Vamos fazer uma pequena pausa. Você pode tentar de novo às {time}.',
+  'paused.text': 'Fique aqui, e tentaremos por você.',
+  'cooling.title': 'Você não pode entrar em conversas aqui até {time}.',
+  'cooling.text': 'Várias pessoas denunciaram alguém na sua rede: {category}.',
+  'cooling.kind': 'Talvez não tenha sido você. Isso passa por si só.',
+  'category.sexual': 'palavras sexuais',
+  'category.hateful': 'ódio ou ameaças',
+  'category.asking': 'pedido de dinheiro ou de contato',
+  'category.young': 'uma criança, ao que parece',
+  'category.other': 'outra coisa',
+  'report': 'Denunciar',
+  'report.title': 'O que foi?',
+  'report.text': 'A conversa termina, e você não encontrará mais essa pessoa. Ela não fica sabendo.',
+  'report.close': 'Agora não',
 };
 
 export const emoji = [

@@ -60,6 +60,7 @@ pub fn simulate(crowd: &Crowd, widen_after: Duration, arrivals: usize) -> Outcom
             let ticket = Ticket {
                 id,
                 visitor: VisitorId(number),
+                whence: None,
                 languages: arrival.languages,
                 role: arrival.role,
                 avoid_recent: true,

@@ -7,12 +7,12 @@ use std::time::{Duration, Instant};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use sotto::clock::Now;
-use sotto::mailbox::{Inbox, Mail, Mailbox, TicketId, VisitorId, mailbox};
+use sotto::mailbox::{Inbox, Mail, Mailbox, Person, TicketId, VisitorId, Whence, mailbox};
 use sotto::matchmaking::{Matchmaker, RECENT_FOR, Ticket, WIDEN_AFTER};
 use sotto::protocol::{
-    CallId, ClientMessage, EndReason, Languages, Relay, ResumeToken, Role, ServerMessage, Side, Transport,
+    CallId, Category, ClientMessage, EndReason, Languages, Relay, ResumeToken, Role, ServerMessage, Side, Transport,
 };
-use sotto::visitor::{AWAY_FOR, Effect, Input, Visitor, Wait};
+use sotto::visitor::{AWAY_FOR, Effect, Input, Past, Visitor, Wait};
 
 use super::page::{Page, State, Wish};
 
@@ -29,6 +29,10 @@ const CONNECT_WITHIN: f64 = 45.0;
 const SILENT_FOR: f64 = 40.0;
 /// How often everybody is looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(10);
+/// How long two are kept apart after a report: `matchmaking/bars.rs`.
+const NEVER: Duration = Duration::from_secs(24 * 60 * 60);
+/// A match can be on its way for so long.
+const UNREAD: Duration = Duration::from_secs(1);
 /// Where a page has had a good socket for so long, page and server agree.
 const SETTLED: Duration = Duration::from_secs(60);
 
@@ -56,6 +60,8 @@ enum Event {
 struct Line {
     visitor: Visitor,
     id: VisitorId,
+    /// Where the page is.
+    network: u64,
     mailbox: Mailbox,
     inbox: Inbox,
     /// Taken out of the inbox and not read yet.
@@ -81,16 +87,38 @@ struct Socket {
 
 enum Owner {
     Here(usize),
-    Gone(VisitorId),
+    Gone(VisitorId, Past),
 }
 
 /// A page and what the model knows of it.
 struct Guest {
     page: Page,
+    network: u64,
     socket: Option<usize>,
     /// Counts the waits, so that one's patience does not end another.
     waits: u64,
     waits_since: Duration,
+}
+
+/// A report, and who is not to meet whom after it.
+struct Report {
+    at: Duration,
+    /// Visitor and network, of both.
+    sides: [(VisitorId, u64); 2],
+    /// Whoever comes after it has a higher number.
+    newest: VisitorId,
+}
+
+impl Report {
+    /// Whether it keeps these two apart. Within one network it is about these two and who comes after it.
+    fn parts(&self, one: (VisitorId, u64), other: (VisitorId, u64)) -> bool {
+        [(one, other), (other, one)].iter().any(|(one, other)| {
+            let [a, b] = self.sides;
+            let after = |own: (VisitorId, u64)| one.0 == own.0 && other.1 == own.1 && other.0 > self.newest;
+            (one.0, other.0) == (a.0, b.0)
+                || if a.1 == b.1 { after(a) || after(b) } else { (one.1, other.1) == (a.1, b.1) }
+        })
+    }
 }
 
 /// One side as it was when the match was made.
@@ -111,6 +139,9 @@ pub struct Tally {
     pub sockets_lost: u64,
     pub resumed: u64,
     pub crashes: u64,
+    pub reported: u64,
+    /// How often two who fit waited beside each other for a report's sake.
+    pub parted: u64,
 }
 
 pub struct World {
@@ -132,6 +163,8 @@ pub struct World {
     calls: HashMap<CallId, Vec<Party>>,
     /// Until when two are not to meet again.
     apart: HashMap<(VisitorId, VisitorId), Duration>,
+    /// Of the last day.
+    reports: Vec<Report>,
     /// For how many looks somebody has been in a call alone.
     alone: BTreeMap<(usize, CallId), u32>,
     open: bool,
@@ -156,6 +189,7 @@ impl World {
             tokens: HashMap::new(),
             calls: HashMap::new(),
             apart: HashMap::new(),
+            reports: Vec::new(),
             alone: BTreeMap::new(),
             open: true,
             tally: Tally::default(),
@@ -230,7 +264,14 @@ impl World {
             }
             Event::HangUp(guest, call) => {
                 if self.guests[guest].page.call().is_some_and(|own| own.call == call) {
-                    self.send(guest, ClientMessage::Leave {});
+                    // Some report it, and some a moment after the end.
+                    let report = self.chance(0.1);
+                    if !report || self.chance(0.5) {
+                        self.send(guest, ClientMessage::Leave {});
+                    }
+                    if report {
+                        self.send(guest, ClientMessage::Report { call, category: Category::Other });
+                    }
                     self.guests[guest].page.state = State::Idle;
                     self.go_on(guest);
                 }
@@ -273,7 +314,19 @@ impl World {
             token: None,
             up: false,
         };
-        self.guests.push(Guest { page, socket: None, waits: 0, waits_since: self.now });
+        // Some share a network, and some are here again on one that the server knows.
+        let network = match self.pick(4) {
+            0 if !self.present.is_empty() => {
+                let near = self.pick(self.present.len());
+                self.guests[self.present[near]].network
+            }
+            1 if !self.guests.is_empty() => {
+                let back = self.pick(self.guests.len().min(200));
+                self.guests[self.guests.len() - 1 - back].network
+            }
+            _ => self.guests.len() as u64,
+        };
+        self.guests.push(Guest { page, network, socket: None, waits: 0, waits_since: self.now });
         self.present.push(self.guests.len() - 1);
         self.after(0.0, Event::Open(self.guests.len() - 1));
     }
@@ -381,6 +434,7 @@ impl World {
         let line = Line {
             visitor: Visitor::default(),
             id: self.matchmaker.new_visitor(),
+            network: self.guests[guest].network,
             mailbox,
             inbox,
             late: 0,
@@ -480,8 +534,9 @@ impl World {
                 }
             }
             owner => {
-                if let Some(Owner::Gone(id)) = owner {
+                if let Some(Owner::Gone(id, past)) = owner {
                     self.lines[line].id = id;
+                    self.lines[line].visitor.remember(past);
                 }
                 self.put(line, Input::Frame(ClientMessage::Hello { resume: None }));
             }
@@ -520,7 +575,10 @@ impl World {
         }
         let it = &mut self.lines[line];
         match it.token.take() {
-            Some(token) if self.matchmaker.has_met(it.id) => drop(self.tokens.insert(token, Owner::Gone(it.id))),
+            Some(token) if self.matchmaker.has_met(it.id) => {
+                let past = it.visitor.take_past();
+                self.tokens.insert(token, Owner::Gone(it.id, past));
+            }
             token => {
                 token.map(|token| self.tokens.remove(&token));
                 self.matchmaker.forget(it.id);
@@ -564,8 +622,15 @@ impl World {
                     assert!(!self.lines[line].ended, "queued on behalf of somebody gone");
                     self.lines[line].waiting = Some(wait.clone());
                     let Wait { ticket, languages, role, avoid_recent, joined } = wait;
-                    let ticket =
-                        Ticket { id: ticket, visitor: self.lines[line].id, languages, role, avoid_recent, joined };
+                    let ticket = Ticket {
+                        id: ticket,
+                        visitor: self.lines[line].id,
+                        whence: Some(whence(self.lines[line].network)),
+                        languages,
+                        role,
+                        avoid_recent,
+                        joined,
+                    };
                     self.matchmaker.join(ticket, self.lines[line].mailbox.clone(), now.instant);
                 }
                 Effect::LeaveQueue(ticket) => {
@@ -583,9 +648,32 @@ impl World {
                     self.matchmaker.keep_apart(id, partner, now.instant);
                     self.apart.insert((id.min(partner), id.max(partner)), self.now + RECENT_FOR);
                 }
-                Effect::Revoke(_) => {}
+                Effect::Report(partner, _) => self.reported(line, partner),
+                // What comes of dropping somebody again and again is in the pairing's own histories.
+                Effect::Revoke(_) | Effect::Dropped(_) => {}
             }
         }
+    }
+
+    fn reported(&mut self, line: usize, partner: Person) {
+        self.tally.reported += 1;
+        let Line { id, network, .. } = self.lines[line];
+        let theirs = partner.whence.expect("everybody comes from somewhere").network[0];
+        let own = Person { visitor: id, whence: Some(whence(network)) };
+        let newest = self.matchmaker.new_visitor();
+        self.matchmaker.never_again(own, partner, self.clock().instant);
+        self.reports.retain(|report| self.now < report.at + NEVER * 2);
+        self.reports.push(Report { at: self.now, sides: [(id, network), (partner.visitor, theirs)], newest });
+    }
+
+    /// Whether a report from before keeps two waits apart.
+    fn parted(&self, one: &Line, own: &Wait, other: &Line, theirs: &Wait, before: Duration) -> bool {
+        let later = own.joined.max(theirs.joined);
+        self.reports.iter().any(|report| {
+            report.at <= before
+                && later < self.start.instant + report.at + NEVER
+                && report.parts((one.id, one.network), (other.id, other.network))
+        })
     }
 
     fn left_queue(&mut self, line: usize, ticket: TicketId) {
@@ -599,7 +687,7 @@ impl World {
         let wait = self.lines[line].waiting.take().expect("matched only while waiting");
         self.lines[line].moved_on = self.now;
         let id = self.lines[line].id;
-        let parties = self.calls.entry(call).or_default();
+        let parties = self.calls.get(&call).map_or(&[][..], |parties| parties);
         if let Some(other) = parties.first() {
             let (own, theirs) = (&wait, &other.wait);
             assert_eq!(parties.len(), 1, "three in a call");
@@ -613,8 +701,11 @@ impl World {
             // The match was made a moment before both have read of it.
             let apart = self.apart.get(&pair).is_some_and(|until| self.now < *until);
             assert!(!apart || !(own.avoid_recent || theirs.avoid_recent), "the same two again");
+            let before = self.now.saturating_sub(UNREAD);
+            let parted = self.parted(&self.lines[line], own, &self.lines[other.line], theirs, before);
+            assert!(!parted, "reported, and paired again");
         }
-        parties.push(Party { line, side, offerer, wait });
+        self.calls.entry(call).or_default().push(Party { line, side, offerer, wait });
         let relay =
             Relay { host: None, transports: vec![Transport::Udp], username: String::new(), credential: String::new() };
         self.answer(line, ServerMessage::Matched { call, side, offerer, relay, text_line: false });
@@ -655,7 +746,7 @@ impl World {
             }
             let line = &self.lines[socket.line];
             match &line.waiting {
-                Some(wait) => waiting.push((line.id, wait)),
+                Some(wait) => waiting.push((line, wait)),
                 None => {
                     assert!(line.moved_on + SETTLED > self.now, "page {number} waits, and the server knows nothing")
                 }
@@ -664,9 +755,14 @@ impl World {
         for (index, (one, own)) in waiting.iter().enumerate() {
             for (other, theirs) in &waiting[index + 1..] {
                 let share = own.languages.get().iter().any(|it| theirs.languages.get().contains(it));
-                let pair = (*one.min(other), *one.max(other));
+                if !share {
+                    continue;
+                }
+                let pair = (one.id.min(other.id), one.id.max(other.id));
                 let apart = self.apart.get(&pair).is_some_and(|until| self.now < *until + SETTLED);
-                assert!(!share || apart, "two who fit wait beside each other");
+                let parted = self.parted(one, own, other, theirs, self.now);
+                assert!(apart || parted, "two who fit wait beside each other");
+                self.tally.parted += u64::from(!apart);
             }
         }
         let mut alone = BTreeMap::new();
@@ -716,4 +812,8 @@ impl World {
     fn pick(&mut self, many: usize) -> usize {
         self.random.random_range(0..many)
     }
+}
+
+fn whence(network: u64) -> Whence {
+    Whence { network: [network; 2], site: [network; 2] }
 }
