@@ -320,12 +320,12 @@ async fn the_text_line_is_in_nobodys_way() {
         // What comes while it is closed moves nothing under a finger.
         let news = format!("closed at {width}");
         partner.types(&news).await;
-        visitor.reads(&news).await;
+        visitor.sees_typed(&news).await;
         assert_eq!(visitor.run(places, vec![]).await, before, "at {width}");
         inspect_text_line(&visitor, "closed", width, scheme).await;
         visitor.open_text_line().await;
         visitor.types("I can’t speak just now.").await;
-        partner.reads("I can’t speak just now.").await;
+        partner.sees_typed("I can’t speak just now.").await;
         inspect_text_line(&visitor, "open", width, scheme).await;
         let button = "return document.querySelector('[data-part=type] button').getBoundingClientRect().height";
         assert!(visitor.run(button, vec![]).await.as_f64().expect("a height") >= 48.0);
