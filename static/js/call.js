@@ -135,9 +135,11 @@ export class Call {
   /**
    * Another one is sent, or nothing, and the one before is stopped.
    * @param {MediaStreamTrack | null} track
+   * @param {boolean} [atOnce] the one before is silent from this moment on, however long the other takes
    */
-  replaceTrack(track) {
+  replaceTrack(track, atOnce = false) {
     const before = this.#track;
+    if (before && atOnce) before.enabled = false;
     this.#track = track;
     void this.#do(() => this.#sender?.replaceTrack(track)).then(() => before?.stop());
   }

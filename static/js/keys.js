@@ -46,7 +46,7 @@ export function isMuteKey({ key, code, ctrlKey, metaKey, altKey, repeat }) {
 function isTyping(target) {
   if (!(target instanceof HTMLElement)) return false;
   if (target instanceof HTMLInputElement) return !['checkbox', 'radio', 'button'].includes(target.type);
-  return target.isContentEditable || target instanceof HTMLSelectElement || target instanceof HTMLTextAreaElement;
+  return target.isContentEditable || target instanceof HTMLTextAreaElement;
 }
 
 /**
@@ -60,6 +60,8 @@ export function listenForKeys(window, { enabled, onMute, onVanish }) {
     const third = taps(event);
     if (isTyping(event.target)) return;
     if (third && enabled().vanishKey) onVanish();
+    // A letter finds an entry of a list.
+    if (event.target instanceof HTMLSelectElement) return;
     if (event.type === 'keydown' && isMuteKey(event) && enabled().muteKey) onMute();
   };
   window.addEventListener('keydown', onKey);

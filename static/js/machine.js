@@ -144,7 +144,8 @@ const ask = (state, wishes = state.wishes) =>
  * @param {boolean} queued
  */
 const wait = (state, effects = [], queued = false) =>
-  go(state, 'waiting', { ...NO_CALL, long: false, closing: false, problem: null },
+  // Whoever had muted before the line was up did not mean this partner alone.
+  go(state, 'waiting', { ...NO_CALL, muted: queued && state.muted, long: false, closing: false, problem: null },
     ...effects,
     ...(queued ? [] : state.up && state.ready ? [join(state)] : [...fetch(state), startTimer('unreachable', MS.unreachable)]),
     startTimer('quiet', MS.quiet));
@@ -172,7 +173,7 @@ const toOffline = (state) => go(state, 'offline', { back: state.name === 'ended'
  */
 const begin = (state, match) =>
   go(state, 'connecting', { match, held: [], answered: state.held.some((frame) => frame.type === 'describe') },
-    { do: 'begin', match, voice: state.voice },
+    { do: 'begin', match, voice: state.voice, muted: state.muted },
     // It may have died before there was a call that could notice.
     { do: 'check' },
     ...state.held.map((frame) => /** @type {Effect} */ ({ do: 'pass', frame })),

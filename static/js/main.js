@@ -147,8 +147,8 @@ function carryOut(effect) {
     case 'send':
       return connection?.send(effect.frame);
     case 'begin':
-      microphone.mute(false);
-      return inTalk((it) => it.begin(effect.match, effect.voice), () => dispatch({ type: 'broken', call: effect.match.call }));
+      microphone.mute(effect.muted);
+      return inTalk((it) => it.begin(effect.match, effect.voice, effect.muted), () => dispatch({ type: 'broken', call: effect.match.call }));
     case 'pass':
       return inTalk((it) => it.receive(effect.frame));
     case 'restart':

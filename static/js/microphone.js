@@ -41,6 +41,8 @@ export class Microphone {
   #stream = null;
   /** Whether anybody still waits for the answer; letting go makes a late one void. */
   #wanted = false;
+  /** Whether the last question has not been answered. */
+  #owing = false;
   #muted = false;
   /** @type {MediaStreamTrack[]} */
   #copies = [];
@@ -77,19 +79,26 @@ export class Microphone {
 
   /** Asks the browser, which may ask the visitor. To be called in the press of a button. */
   async ask() {
-    this.#wanted = true;
+    this.#wanted = this.#owing = true;
     this.#muted = false;
-    if (this.track?.readyState === 'live') return this.#handlers.onGranted();
+    if (this.track?.readyState === 'live') return this.#grant();
     try {
       const stream = await this.#get();
       // A second question was answered first, or the visitor has gone back.
-      if (!this.#wanted || this.#stream) return stop(stream);
-      this.#take(stream);
-      this.#handlers.onGranted();
+      if (!this.#wanted || this.#stream) stop(stream);
+      else this.#take(stream);
+      this.#grant();
     } catch (error) {
       const problem = await this.#explain(error);
       if (this.#wanted && !this.#stream) this.#handlers.onRefused(problem);
     }
+  }
+
+  /** The answer, once to each question. */
+  #grant() {
+    if (!this.#wanted || !this.#owing) return;
+    this.#owing = false;
+    this.#handlers.onGranted();
   }
 
   /** Replaces a microphone that has died: a phone call or another headset can take it away silently. */

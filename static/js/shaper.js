@@ -51,6 +51,10 @@ export class Shaper {
         worker.onmessage = resolve;
         worker.onerror = reject;
       });
+      worker.onerror = () => {
+        // What it shaped is silent now; the next press starts another.
+        if (this.#worker === worker) this.#worker = null;
+      };
       this.#worker = worker;
     } catch (error) {
       console.warn('shaper:', error);

@@ -92,11 +92,12 @@ export class Talk {
   /**
    * @param {import('./types.js').Matched} match
    * @param {import('./types.js').Voice} voice
+   * @param {boolean} muted from the first packet on
    */
-  begin(match, voice) {
+  begin(match, voice, muted) {
     this.#call?.close(false);
     this.#dress(voice);
-    this.#device.mute(false);
+    this.#device.mute(muted);
     const dispatch = this.#dispatch;
     this.#call = new Call(match, this.#sent(), this.#shaper, this.#window.location, {
       onDescribed: (description) => dispatch({ type: 'described', description }),
@@ -164,7 +165,7 @@ export class Talk {
   speakAs(voice) {
     if (!this.#call) return;
     this.#dress(voice);
-    this.#call.replaceTrack(this.#sent());
+    this.#call.replaceTrack(this.#sent(), voice !== 'own');
   }
 
   /** @param {import('./types.js').Voice} voice */

@@ -109,7 +109,7 @@
  *     | 'restart' | 'summon' | 'dismiss' | 'vanish' | 'stopTimers' }
  *   | { do: 'send', frame: ClientFrame }
  *   | { do: 'check', aloud?: boolean }
- *   | { do: 'begin', match: Matched, voice: Voice }
+ *   | { do: 'begin', match: Matched, voice: Voice, muted: boolean }
  *   | { do: 'pass', frame: PartnerFrame }
  *   | { do: 'hangUp', bye: boolean }
  *   | { do: 'mute', on: boolean }

@@ -541,6 +541,13 @@ test('whether what is sent is padded is known, and changes nothing else', () => 
     }
   }
 });
+test('whoever mutes before the line is up stays muted when the partner vanishes', () => {
+  const again = walk(...CONNECTING, 'mute', ended('vanished'), matched(true, OTHER));
+  assert.equal(again.state.muted, true);
+  assert.equal(again.effects.find((effect) => effect.do === 'begin').muted, true);
+  assert.equal(walk(...CONNECTING, 'mute', ended('left'), 'again', 'granted', matched(true, OTHER)).state.muted, false);
+});
+
 const DEEPER = { type: 'voice', voice: 'deeper' };
 const FAILS = { type: 'disguised', ok: false };
 const WORKS = { type: 'disguised', ok: true };
