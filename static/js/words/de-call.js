@@ -65,7 +65,7 @@ export const words = {
   'category.other': 'etwas anderes',
   'report': 'Melden',
   'report.title': 'Was war es?',
-  'report.text': 'Das beendet das Gespräch, und ihr begegnet euch nicht wieder. Die andere Person erfährt nichts davon.',
+  'report.text': 'Das beendet das Gespräch und hält euch mindestens einen Tag lang auseinander. Die andere Person erfährt nicht, dass du es warst.',
   'report.close': 'Jetzt nicht',
 };
 

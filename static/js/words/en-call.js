@@ -64,7 +64,7 @@ export const words = {
   'category.other': 'something else',
   'report': 'Report',
   'report.title': 'What was it?',
-  'report.text': 'It ends the conversation, and you won’t meet them again. They aren’t told.',
+  'report.text': 'It ends the conversation, and keeps the two of you apart for at least a day. They aren’t told that it was you.',
   'report.close': 'Not now',
 };
 

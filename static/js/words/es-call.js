@@ -65,7 +65,7 @@ export const words = {
   'category.other': 'otra cosa',
   'report': 'Denunciar',
   'report.title': '¿Qué ha pasado?',
-  'report.text': 'La conversación termina, y no volverás a encontrarte con esa persona. No se le dice nada.',
+  'report.text': 'La conversación termina, y durante al menos un día no volverás a encontrarte con esa persona. No se le dice que fuiste tú.',
   'report.close': 'Ahora no',
 };
 

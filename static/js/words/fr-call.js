@@ -65,7 +65,7 @@ export const words = {
   'category.other': 'autre chose',
   'report': 'Signaler',
   'report.title': 'Qu’est-ce que c’était ?',
-  'report.text': 'Cela met fin à la conversation, et vous ne rencontrerez plus cette personne. Elle n’en saura rien.',
+  'report.text': 'Cela met fin à la conversation, et pendant au moins un jour vous ne rencontrerez plus cette personne. Elle ne saura pas que c’était vous.',
   'report.close': 'Pas maintenant',
 };
 

@@ -65,7 +65,7 @@ export const words = {
   'category.other': 'outra coisa',
   'report': 'Denunciar',
   'report.title': 'O que foi?',
-  'report.text': 'A conversa termina, e você não encontrará mais essa pessoa. Ela não fica sabendo.',
+  'report.text': 'A conversa termina, e por pelo menos um dia você não encontrará essa pessoa. Ela não fica sabendo que foi você.',
   'report.close': 'Agora não',
 };
 
