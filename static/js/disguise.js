@@ -8,12 +8,12 @@
 /** @typedef {import('./types.js').Voice} Voice */
 
 /**
- * What pitch and formants are multiplied by: about three semitones, far enough to be somebody else and near enough to
+ * What pitch and formants are multiplied by: two to three semitones, far enough to be somebody else and near enough to
  * be understood (farther, `tests/bench/voice.mjs` loses words). Drawn anew for each call: one number for all of them
  * would be one key to all of them.
  * @type {Record<Exclude<Voice, 'own'>, readonly [number, number]>}
  */
-export const RATIOS = { deeper: [0.81, 0.87], higher: [1.15, 1.22] };
+export const RATIOS = { deeper: [0.84, 0.88], higher: [1.13, 1.17] };
 
 /** How often a look is taken at whether sound moves. A start that takes longer is told, too. */
 const LOOK_MS = 1_000;

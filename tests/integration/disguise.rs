@@ -11,8 +11,8 @@ use crate::sound::Sound;
 /// The visitor's own voice in these tests, in hertz.
 const OWN: f64 = 440.0;
 /// What becomes of it when chance is halfway: `RATIOS` in `static/js/disguise.js`.
-const DEEPER: f64 = OWN * 0.84;
-const HIGHER: f64 = OWN * 1.185;
+const DEEPER: f64 = OWN * 0.86;
+const HIGHER: f64 = OWN * 1.15;
 
 /// Chance is halfway, and what the page makes is within reach.
 const HOUSE: &str = r"
