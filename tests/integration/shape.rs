@@ -234,7 +234,7 @@ async fn in_a_call(server: &TestServer, browser: &Browser, padded: bool) -> Call
         browser.run("delete window.RTCRtpScriptTransform", vec![]).await;
     }
     browser.press("start").await;
-    browser.queued().await;
+    browser.until("waiting").await;
     let mut call = native(server, &[]).await.call(DEADLINE).await.expect("a partner");
     call.connected().await.expect("connected");
     browser.until("talking").await;
