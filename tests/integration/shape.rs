@@ -307,21 +307,28 @@ async fn nobody_on_the_way_can_tell_who_speaks_in_a_browser() {
     let (chromium, firefox) = (Browser::chromium_in(&room).await, Browser::firefox_in(&room).await);
     let with_chromium = in_a_call(&server, &chromium, true).await;
     let with_firefox = in_a_call(&server, &firefox, true).await;
-    let (spans, heard) = act(&mut room, &[&chromium, &firefox], &[&with_chromium, &with_firefox]).await;
+    let everybody = [("Chromium", &with_chromium), ("Firefox", &with_firefox)];
 
-    let mut told = Vec::new();
-    for (name, call, heard) in [("Chromium", &with_chromium, &heard[0]), ("Firefox", &with_firefox, &heard[1])] {
-        check_heard(name, heard);
-        let sent = line.sent_by(call.id, call.side.other());
-        check_shape(name, &sent);
-        check_rhythm(name, &sent, &spans);
-        if told_apart(name, &sent, &spans) {
-            told.push(name);
+    // Who is told apart by chance, one of a thousand, is not told apart once more.
+    let mut told = vec!["Chromium", "Firefox"];
+    for _ in 0..2 {
+        if told.is_empty() {
+            break;
         }
-        // The native callers, who have nothing to say, look the same.
-        let silent = line.sent_by(call.id, call.side);
-        check_shape("a silent native caller", &silent);
-        assert_eq!(sizes_of_voice(&silent), sizes_of_voice(&sent));
+        let (spans, heard) = act(&mut room, &[&chromium, &firefox], &[&with_chromium, &with_firefox]).await;
+        for ((name, call), heard) in everybody.into_iter().zip(&heard) {
+            check_heard(name, heard);
+            let sent = line.sent_by(call.id, call.side.other());
+            check_shape(name, &sent);
+            check_rhythm(name, &sent, &spans);
+            if !told_apart(name, &sent, &spans) {
+                told.retain(|one| *one != name);
+            }
+            // The native callers, who have nothing to say, look the same.
+            let silent = line.sent_by(call.id, call.side);
+            check_shape("a silent native caller", &silent);
+            assert_eq!(sizes_of_voice(&silent), sizes_of_voice(&sent));
+        }
     }
     assert_eq!(told, Vec::<&str>::new(), "somebody's speech shows");
     for browser in [&chromium, &firefox] {
