@@ -1,7 +1,7 @@
 //! A voice that is not the visitor's: what the partner hears of it in real browsers, from the first packet on, and
 //! above all what the partner never hears.
 
-use serde_json::{Value, json};
+use serde_json::json;
 use thirtyfour::prelude::*;
 
 use crate::browser::{Browser, turn};
@@ -74,10 +74,13 @@ const EAR: &str = r"
     begin();
 ";
 
-/// Resolves with what was heard since it was asked to begin anew, after so many looks.
+/// Resolves with what was heard since it was asked to begin anew, after so many looks; where there is a tone to be heard,
+/// not before that, to within 10 Hz.
 const AFTER_LOOKS: &str = r"
-    const [count, done] = arguments;
-    const look = () => window.ear.looks >= count ? done(window.ear) : setTimeout(look, 20);
+    const [count, hertz, done] = arguments;
+    const { ear } = window;
+    const there = () => hertz === null || ear.heard.some(heard => Math.abs(heard - hertz) < 10);
+    const look = () => ear.looks >= count && there() ? done(ear) : setTimeout(look, 20);
     look();
 ";
 
@@ -133,28 +136,33 @@ impl Browser {
         assert!(said.is_some(), "the page says {:?}", self.text("[data-part=muted]").await);
     }
 
-    /// What the ear has heard in so many looks, 20 ms each, from now on.
-    async fn hears_from_now(&self, looks: u32) -> Value {
+    /// Fails if the visitor's own voice is among what the ear has heard; the voice that was chosen has to be. In so many
+    /// looks at least, 20 ms each.
+    async fn has_heard_only(&self, hertz: f64, looks: u32) {
+        let ear = self.wait(AFTER_LOOKS, vec![json!(looks), json!(hertz)]).await;
+        let there = ear.is_some();
+        let ear = self.run("return window.ear", vec![]).await;
+        let heard: Vec<f64> = serde_json::from_value(ear["heard"].clone()).expect("frequencies");
+        assert!(heard.iter().all(|heard| (heard - OWN).abs() > 25.0), "the visitor's own voice: {heard:?}");
+        assert!(there, "not {hertz} Hz but {heard:?}");
+    }
+
+    /// The same from now on.
+    async fn hears_only(&self, hertz: f64) {
         self.run(BEGIN_ANEW, vec![]).await;
-        self.heard(looks).await
+        self.has_heard_only(hertz, 50).await;
     }
 
-    async fn heard(&self, looks: u32) -> Value {
-        self.wait(AFTER_LOOKS, vec![json!(looks)]).await.expect("the ear listens")
+    /// Fails if anything is heard from now on.
+    async fn hears_nothing(&self, looks: u32) {
+        self.run(BEGIN_ANEW, vec![]).await;
+        self.has_heard_nothing(looks).await;
     }
-}
 
-/// Fails if the visitor's own voice is among what was heard; the voice that was chosen has to be.
-fn only(hertz: f64, ear: &Value) {
-    let heard: Vec<f64> = serde_json::from_value(ear["heard"].clone()).expect("frequencies");
-    assert!(heard.iter().all(|heard| (heard - OWN).abs() > 25.0), "the visitor's own voice: {heard:?}");
-    assert!(heard.iter().any(|heard| (heard - hertz).abs() < 15.0), "not {hertz} Hz but {heard:?}");
-}
-
-/// Fails if anything was heard.
-fn nothing(ear: &Value) {
-    assert_eq!(ear["heard"], json!([]), "{ear}");
-    assert!(ear["looks"].as_u64().expect("a number") > 0);
+    async fn has_heard_nothing(&self, looks: u32) {
+        let ear = self.wait(AFTER_LOOKS, vec![json!(looks), json!(null)]).await.expect("the ear listens");
+        assert_eq!(ear["heard"], json!([]), "{ear}");
+    }
 }
 
 #[tokio::test]
@@ -165,7 +173,7 @@ async fn a_changed_voice_is_the_only_one_from_the_first_packet_on() {
     one.choose_before("deeper").await;
     call(&one, &other).await;
     other.hears(DEEPER).await;
-    only(DEEPER, &other.heard(100).await);
+    other.has_heard_only(DEEPER, 100).await;
     one.notes("").await;
     one.screenshot("changed voice").await;
 
@@ -178,12 +186,12 @@ async fn a_changed_voice_is_the_only_one_from_the_first_packet_on() {
     // Changed in the middle of the call.
     one.choose_voice("higher").await;
     other.hears(HIGHER).await;
-    only(HIGHER, &other.hears_from_now(50).await);
+    other.hears_only(HIGHER).await;
     one.choose_voice("own").await;
     other.hears(OWN).await;
     one.choose_voice("deeper").await;
     other.hears(DEEPER).await;
-    only(DEEPER, &other.hears_from_now(50).await);
+    other.hears_only(DEEPER).await;
 
     // Another microphone goes the same way.
     let renew = "window.tracks.at(-1).stop(); document.dispatchEvent(new Event('visibilitychange'));";
@@ -192,7 +200,7 @@ async fn a_changed_voice_is_the_only_one_from_the_first_packet_on() {
         "const done = arguments[0]; const look = () => tracks.length > 1 ? done(true) : setTimeout(look, 20); look();";
     assert!(one.wait(renewed, vec![]).await.is_some(), "a dead microphone is replaced");
     other.hears(DEEPER).await;
-    only(DEEPER, &other.hears_from_now(50).await);
+    other.hears_only(DEEPER).await;
 
     // It stays for the next call, whose own ratio is drawn anew, and the last one's context is gone.
     one.press("end").await;
@@ -236,9 +244,9 @@ async fn a_changed_voice_that_fails_is_silence_until_the_visitor_decides() {
         one.choose_before("deeper").await;
         call(&one, &other).await;
         one.notes(UNHEARD).await;
-        nothing(&other.heard(50).await);
+        other.has_heard_nothing(50).await;
         // It stays so: nothing falls back by itself.
-        nothing(&other.hears_from_now(100).await);
+        other.hears_nothing(100).await;
         if name == "refusing" {
             one.screenshot("changed voice fails").await;
         }
@@ -251,7 +259,7 @@ async fn a_changed_voice_that_fails_is_silence_until_the_visitor_decides() {
             one.press("try-voice").await;
             one.notes("").await;
             other.hears(DEEPER).await;
-            only(DEEPER, &other.hears_from_now(50).await);
+            other.hears_only(DEEPER).await;
         }
         assert_eq!(
             one.run("return document.querySelector('[data-part=unheard]').checkVisibility()", vec![]).await,
@@ -277,19 +285,19 @@ async fn a_changed_voice_that_is_interrupted_comes_back_as_it_was() {
     one.notes(UNHEARD).await;
     assert_eq!(one.run("return document.documentElement.hasAttribute('data-muted')", vec![]).await, json!(true));
     other.lamp("them", false, 0.02).await;
-    nothing(&other.hears_from_now(50).await);
+    other.hears_nothing(50).await;
     one.run("window.interrupted = false", vec![]).await;
     one.press("help").await;
     one.notes("").await;
     other.hears(DEEPER).await;
-    only(DEEPER, &other.heard(50).await);
+    other.has_heard_only(DEEPER, 50).await;
     one.driver.active_element().await.expect("a focus").send_keys(Key::Escape).await.expect("a key");
 
     // Taken away for good.
     one.run("disguises.at(-1).close()", vec![]).await;
     one.notes(UNHEARD).await;
     other.lamp("them", false, 0.02).await;
-    nothing(&other.hears_from_now(50).await);
+    other.hears_nothing(50).await;
     // Nobody is told that they are heard.
     one.press("mute").await;
     one.press("mute").await;
@@ -297,7 +305,7 @@ async fn a_changed_voice_that_is_interrupted_comes_back_as_it_was() {
     one.press("try-voice").await;
     one.notes("").await;
     other.hears(DEEPER).await;
-    only(DEEPER, &other.heard(50).await);
+    other.has_heard_only(DEEPER, 50).await;
     assert_eq!(one.run("return document.activeElement.name", vec![]).await, json!("voice"), "the focus is not lost");
     one.quit().await;
     other.quit().await;
@@ -316,7 +324,7 @@ async fn firefox_without_sound_of_its_own_sends_silence_and_says_so() {
     call(&one, &other).await;
     // Headless Firefox has no sound device, and its contexts never run.
     one.notes(UNHEARD).await;
-    nothing(&other.heard(100).await);
+    other.has_heard_nothing(100).await;
     one.press("own-voice").await;
     one.notes("").await;
     other.lamp("them", true, 0.05).await;
@@ -337,11 +345,11 @@ async fn firefox_changes_a_voice_where_it_has_a_sound_card() {
     one.choose_before("deeper").await;
     call(&one, &other).await;
     other.hears(DEEPER).await;
-    only(DEEPER, &other.heard(100).await);
+    other.has_heard_only(DEEPER, 100).await;
     one.notes("").await;
     one.choose_voice("higher").await;
     other.hears(HIGHER).await;
-    only(HIGHER, &other.hears_from_now(50).await);
+    other.hears_only(HIGHER).await;
     one.choose_voice("own").await;
     other.hears(OWN).await;
     one.quit().await;

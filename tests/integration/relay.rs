@@ -101,19 +101,7 @@ pub fn two_sides_of_a_call_exchange_payloads() {
     let (a, b) = relay.pair(CALL);
     assert_eq!(a.relayed.ip(), RELAYED_ADDRESS);
 
-    a.send(b.relayed, b"indications");
-    assert_eq!(b.receive(), Received::from_peer(a.relayed, b"indications"));
-    assert_eq!(b.bind(0x4001, a.relayed), 0);
-    a.send(b.relayed, b"to a channel");
-    assert_eq!(b.receive(), Received::on_channel(0x4001, b"to a channel"));
-    b.send_on(0x4001, b"from a channel");
-    assert_eq!(a.receive(), Received::from_peer(b.relayed, b"from a channel"));
-    assert_eq!(a.bind(0x4002, b.relayed), 0);
-    for number in 0..200_u8 {
-        let payload = vec![number; usize::from(number) * 2];
-        b.send_on(0x4001, &payload);
-        assert_eq!(a.receive(), Received::on_channel(0x4002, &payload));
-    }
+    streams::exchange_payloads(&a, &b, (0..200_u8).map(|number| vec![number; usize::from(number) * 2]));
 }
 
 #[test]

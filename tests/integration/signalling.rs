@@ -89,7 +89,8 @@ fn join(languages: &[&str], role: Role) -> ClientMessage {
     ClientMessage::Join { languages: Languages::new(languages).expect("languages"), role, avoid_recent: true }
 }
 
-fn description(setup: Setup) -> Description {
+/// A description that nobody made.
+pub fn description(setup: Setup) -> Description {
     Description {
         ufrag: Ufrag::new("abcd").expect("a ufrag"),
         pwd: Pwd::new("abcdefghijklmnopqrstuv").expect("a pwd"),

@@ -1,8 +1,8 @@
 //! What a page does with what the server says: the protocol's other half, without a face.
 
+use crate::signalling::description;
 use sotto::protocol::{
-    CallId, ClientMessage, Description, EndReason, Fingerprint, Languages, PayloadType, Port, ProblemCode, Pwd,
-    ResumeToken, Role, ServerMessage, Setup, Ufrag,
+    CallId, ClientMessage, EndReason, Languages, Port, ProblemCode, ResumeToken, Role, ServerMessage, Setup,
 };
 
 /// What a page is about.
@@ -139,15 +139,5 @@ impl Page {
             }
             _ => Vec::new(),
         }
-    }
-}
-
-fn description(setup: Setup) -> Description {
-    Description {
-        ufrag: Ufrag::new("abcd").expect("a ufrag"),
-        pwd: Pwd::new("abcdefghijklmnopqrstuv").expect("a pwd"),
-        fingerprint: Fingerprint::new("0".repeat(64)).expect("a fingerprint"),
-        setup,
-        payload_type: PayloadType::new(111).expect("a payload type"),
     }
 }

@@ -124,7 +124,13 @@ impl Drop for House {
     }
 }
 
+/// Payloads in each direction, by indications and by channels, a hundred of them.
 pub fn exchange(a: &Client, b: &Client) {
+    exchange_payloads(a, b, (0..100_u8).map(|number| vec![number; usize::from(number) * 11]));
+}
+
+/// The same with these payloads.
+pub fn exchange_payloads(a: &Client, b: &Client, payloads: impl Iterator<Item = Vec<u8>>) {
     a.send(b.relayed, b"indications");
     assert_eq!(b.receive(), Received::from_peer(a.relayed, b"indications"));
     assert_eq!(b.bind(0x4001, a.relayed), 0);
@@ -133,8 +139,7 @@ pub fn exchange(a: &Client, b: &Client) {
     b.send_on(0x4001, b"from a channel");
     assert_eq!(a.receive(), Received::from_peer(b.relayed, b"from a channel"));
     assert_eq!(a.bind(0x4002, b.relayed), 0);
-    for number in 0..100_u8 {
-        let payload = vec![number; usize::from(number) * 11];
+    for payload in payloads {
         b.send_on(0x4001, &payload);
         assert_eq!(a.receive(), Received::on_channel(0x4002, &payload));
     }
