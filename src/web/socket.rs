@@ -14,7 +14,8 @@ use super::House;
 use super::lobby::{Door, Owner};
 use super::pulse::{Beat, Pulse};
 use crate::clock::Now;
-use crate::guard::{Home, Kind, Pass};
+use crate::echo;
+use crate::guard::{Home, Kind, Pass, Place};
 use crate::mailbox::{Inbox, Mail, Mailbox, Person, VisitorId, Whence, mailbox};
 use crate::matchmaking::Ticket;
 use crate::protocol::{
@@ -122,6 +123,14 @@ impl Line {
                     let text_line = house.config.text_line;
                     frames.push(ServerMessage::Matched { call, side, offerer, relay, text_line });
                 }
+                Effect::HearYourself => match self.echo(now.instant) {
+                    Ok(pass) => {
+                        let matched =
+                            echo::start(house.relay.clone(), house.closing.subscribe(), pass, self.mailbox.clone());
+                        frames.extend(self.apply(Input::Echo(matched)));
+                    }
+                    Err(refusal) => frames.extend(refusal),
+                },
                 Effect::Join(Wait { ticket, languages, role, avoid_recent, joined }) => {
                     let ticket = Ticket {
                         id: ticket,
@@ -172,9 +181,15 @@ impl Line {
             return CoolDown::new(seconds).map(|retry_after| ServerMessage::CoolDown { retry_after, category });
         }
         let wait = guard.wait(Kind::Drop, &self.home, now).or_else(|| guard.take(Kind::Join, &self.home, now).err())?;
-        let seconds = u32::try_from(wait.as_secs() + 1).unwrap_or(LONGEST_PAUSE);
-        let pause = Pause::new(seconds.clamp(SHORTEST_PAUSE, LONGEST_PAUSE))?;
-        Some(ServerMessage::SlowDown { retry_after: pause })
+        slow_down(wait)
+    }
+
+    /// A place for an echo, or why there is none.
+    fn echo(&self, now: Instant) -> Result<Pass, Option<ServerMessage>> {
+        let guard = &self.house.guard;
+        let pass = guard.enter(Place::Echo, Some(&self.home)).ok_or_else(|| slow_down(echo::AT_MOST))?;
+        guard.take(Kind::Echo, &self.home, now).map_err(slow_down)?;
+        Ok(pass)
     }
 
     /// Makes a resume token and forgets the one before. `None` when the system has no random bytes to give.
@@ -438,6 +453,13 @@ impl Pump {
         self.guest = None;
         Next::Stop
     }
+}
+
+/// Asks for a pause of about this length.
+fn slow_down(wait: Duration) -> Option<ServerMessage> {
+    let seconds = u32::try_from(wait.as_secs() + 1).unwrap_or(LONGEST_PAUSE);
+    let pause = Pause::new(seconds.clamp(SHORTEST_PAUSE, LONGEST_PAUSE))?;
+    Some(ServerMessage::SlowDown { retry_after: pause })
 }
 
 /// The next message; never returns while there is no socket. Cancel-safe.

@@ -65,6 +65,7 @@ impl Line {
                 credential: credentials.credential,
                 relayed_address: RELAYED_ADDRESS.into(),
                 spoken: Arc::default(),
+                echo: None,
                 voice: vec![Bytes::from(vec![side as u8; 80])].into(),
             }
         });
