@@ -44,13 +44,14 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use socket2::{Domain, Protocol, Socket, Type};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tracing::{debug, info, warn};
 
 use crate::config::{Config, DEFAULT_LISTEN};
 use crate::door::{Arrival, Door, tls};
 use crate::guard::Guard;
-use crate::web::House;
+use crate::web::{House, Leaving};
 
 /// How many connections may wait to be accepted.
 const BACKLOG: i32 = 1024;
@@ -77,6 +78,7 @@ pub struct Server {
     tls: Option<Arc<tls::Identity>>,
     house: Arc<House>,
     threads: relay::Threads,
+    drain: Duration,
 }
 
 impl Server {
@@ -108,10 +110,11 @@ impl Server {
         let (relay, threads) = relay::start(udp, secret)?;
         let mut seed = [0; 32];
         getrandom::fill(&mut seed)?;
+        let drain = Duration::from_secs(config.drain.into());
         let guard = Arc::new(Guard::new(seed, descriptors, config.trusted_proxies.clone(), Instant::now()));
         let door = Door::new(listener, tls.clone(), relay.clone(), Arc::clone(&guard));
         let house = Arc::new(House::new(config, relay, guard));
-        Ok(Self { door, address, tls, house, threads })
+        Ok(Self { door, address, tls, house, threads, drain })
     }
 
     /// The address that was taken, with the port if it was left to the system.
@@ -130,13 +133,15 @@ impl Server {
         }
     }
 
-    /// Serves until `shutdown` completes, then closes every socket and stops the relay.
+    /// Serves until it is `asked` to stop, or until nobody can ask any more. Then pairs nobody, tells those who wait, and
+    /// lets calls go on until none is left, [`Config::drain`] is over, or it is asked once more; then closes every socket
+    /// and stops the relay.
     ///
     /// # Errors
     ///
     /// When the relay or accepting connections fails for good. Then, too, every page is told before.
-    pub async fn run(self, shutdown: impl Future<Output = ()> + Send + 'static) -> anyhow::Result<()> {
-        let Self { door, tls, house, threads, .. } = self;
+    pub async fn run(self, asked: mpsc::Receiver<()>) -> anyhow::Result<()> {
+        let Self { door, tls, house, threads, drain, .. } = self;
         let relay = house.relay.clone();
         let counting = tokio::spawn(count_and_forget(Arc::clone(&house)));
         let matching = tokio::spawn({
@@ -144,33 +149,31 @@ impl Server {
             async move { house.matchmaker.run().await }
         });
         let following = tls.map(|tls| tokio::spawn(tls.follow()));
-        let closing = house.closing.clone();
+        let leaving = house.leaving.clone();
+        let (closing, is_closing) = oneshot::channel();
         let serving = axum::serve(door, web::router(house).into_make_service_with_connect_info::<Arrival>())
             .with_graceful_shutdown({
-                let (closing, failed) = (closing.clone(), threads.failed());
+                let (leaving, failed) = (leaving.clone(), threads.failed());
                 async move {
                     tokio::select! {
-                        () = shutdown => {}
+                        () = linger(drain, &leaving, asked) => {}
                         () = failed => {}
                     }
                     info!("closing");
-                    closing.send_replace(true);
+                    leaving.send_replace(Leaving::Now);
+                    let _ = closing.send(());
                 }
             });
-        let overdue = {
-            let mut closing = closing.subscribe();
-            async move {
-                // An error would mean that nobody serves any more, which is as good.
-                let _ = closing.wait_for(|closing| *closing).await;
-                drop(closing);
-                tokio::time::sleep(CLOSE_WITHIN).await;
-            }
+        let overdue = async {
+            // An error would mean that nobody serves any more, which is as good.
+            let _ = is_closing.await;
+            tokio::time::sleep(CLOSE_WITHIN).await;
         };
         let served = tokio::select! {
             served = async {
                 serving.await?;
                 // Every visitor's task holds a receiver until it has told its page.
-                closing.closed().await;
+                leaving.closed().await;
                 Ok(())
             } => served,
             () = overdue => Ok::<_, std::io::Error>(()),
@@ -187,6 +190,20 @@ impl Server {
             bail!("the relay has failed");
         }
         Ok(())
+    }
+}
+
+/// Waits until the server is asked to stop, and then for its calls to end, for as long as they may.
+async fn linger(drain: Duration, leaving: &watch::Sender<Leaving>, mut asked: mpsc::Receiver<()>) {
+    asked.recv().await;
+    info!(seconds = drain.as_secs(), "asked to stop: calls may go on for a while");
+    let end = Instant::now() + drain;
+    leaving.send_replace(Leaving::After(end));
+    tokio::select! {
+        // Every visitor's task holds a receiver, and goes as soon as it has no call.
+        () = leaving.closed() => {}
+        () = tokio::time::sleep_until(end.into()) => {}
+        _ = asked.recv() => {}
     }
 }
 

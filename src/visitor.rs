@@ -220,6 +220,16 @@ impl Visitor {
         self.describe_by().into_iter().chain(self.back_by()).min()
     }
 
+    /// When the last call ended that can still be reported.
+    pub fn has_talked_until(&self) -> Option<Instant> {
+        self.past.0.back().map(|(end, ..)| *end)
+    }
+
+    /// Whether there is a call, or one about to be.
+    pub fn is_in_call(&self) -> bool {
+        matches!(self.phase, Phase::InCall(_))
+    }
+
     /// Whether the task should go on although the socket is gone: a call goes on, or its end is still to be told.
     pub fn worth_waiting_for(&self, now: Now) -> bool {
         self.back_by().is_some_and(|by| now.instant < by)

@@ -10,9 +10,9 @@ use tokio::sync::{mpsc, watch};
 use tokio_tungstenite::tungstenite::{self, error::ProtocolError};
 use tracing::debug;
 
-use super::House;
 use super::lobby::{Door, Owner};
 use super::pulse::{Beat, Pulse};
+use super::{House, Leaving};
 use crate::clock::Now;
 use crate::guard::{Home, Kind, Pass};
 use crate::mailbox::{Inbox, Mail, Mailbox, Person, VisitorId, Whence, mailbox};
@@ -36,6 +36,9 @@ const LONGEST_PAUSE: u32 = 60;
 
 /// The longest cool-down, in seconds, see [`CoolDown`].
 const LONGEST_COOL_DOWN: u32 = 24 * 60 * 60;
+
+/// How long somebody whose call has ended may stay when the server is about to stop: to say that something was not right.
+const LINGER: Duration = Duration::from_secs(15);
 
 /// How many frames are kept for a page while its socket is lost.
 const MAX_UNSENT: usize = 64;
@@ -75,11 +78,18 @@ pub async fn serve(guest: Guest, house: Arc<House>) {
         inbox,
         token: None,
         door,
-        closing: house.closing.subscribe(),
+        leaving: house.leaving.subscribe(),
         house,
     };
-    let pump =
-        Pump { line, guest: Some(guest), knocks, pulse: Pulse::new(now), unsent: VecDeque::new(), bad_frames: 0 };
+    let pump = Pump {
+        line,
+        guest: Some(guest),
+        knocks,
+        pulse: Pulse::new(now),
+        unsent: VecDeque::new(),
+        bad_frames: 0,
+        told: false,
+    };
     pump.run().await;
 }
 
@@ -95,7 +105,7 @@ struct Line {
     inbox: Inbox,
     token: Option<ResumeToken>,
     door: Door,
-    closing: watch::Receiver<bool>,
+    leaving: watch::Receiver<Leaving>,
 }
 
 impl Line {
@@ -221,6 +231,8 @@ struct Pump {
     /// For the page when it comes back.
     unsent: VecDeque<ServerMessage>,
     bad_frames: u8,
+    /// Whether it has been said that the server is about to stop.
+    told: bool,
 }
 
 enum Event {
@@ -228,7 +240,8 @@ enum Event {
     Mail(Option<Mail>),
     Knock(Option<Box<Guest>>),
     Time,
-    Closing,
+    /// The server has gone on on its way out.
+    Leaving,
 }
 
 /// Whether the task goes on.
@@ -244,31 +257,60 @@ impl Pump {
     }
 
     async fn turn(&mut self) -> Next {
+        let leaving = *self.line.leaving.borrow_and_update();
+        if let Some(after) = self.leaves(leaving) {
+            return self.say_closing(after).await;
+        }
         let pulse = self.guest.is_some().then(|| self.pulse.deadline());
-        let deadline = self.line.visitor.deadline().into_iter().chain(pulse).min();
+        let visitor = &self.line.visitor;
+        let lingers = leaving != Leaving::No && !visitor.is_in_call();
+        let goes = visitor.has_talked_until().filter(|_| lingers).map(|end| end + LINGER);
+        let deadline = visitor.deadline().into_iter().chain(pulse).chain(goes).min();
         let event = tokio::select! {
             // First, so that a partner whose socket has closed already is not news.
             biased;
-            () = closed(&mut self.line.closing) => Event::Closing,
+            _ = self.line.leaving.changed() => Event::Leaving,
             mail = self.line.inbox.next() => Event::Mail(mail),
             guest = self.knocks.recv() => Event::Knock(guest),
             () = until(deadline) => Event::Time,
             received = receive(&mut self.guest) => Event::Received(received),
         };
         // It may have come while the others were looked at.
-        let event = if *self.line.closing.borrow() { Event::Closing } else { event };
+        let event = if *self.line.leaving.borrow() == Leaving::Now { Event::Leaving } else { event };
         match event {
             Event::Received(received) => self.received(received).await,
             Event::Mail(Some(mail)) => self.put(Input::Mail(mail)).await,
             Event::Knock(Some(guest)) => self.back(*guest).await,
             Event::Time => self.time().await,
-            Event::Closing => {
-                self.send(vec![ServerMessage::Closing { r#in: 0 }]).await;
-                self.close(CloseCode::GoingAway).await
-            }
+            Event::Leaving => Next::Go,
             // Unreachable while the line holds a sender of each.
             Event::Mail(None) | Event::Knock(None) => Next::Stop,
         }
+    }
+
+    /// What this visitor is to be told of the server's leaving: how much time there is left. Whoever is in a call has some;
+    /// whoever has not said yet whether it is one has as well.
+    fn leaves(&self, leaving: Leaving) -> Option<Duration> {
+        match leaving {
+            Leaving::No => None,
+            Leaving::After(end) if self.line.visitor.is_in_call() => {
+                (!self.told).then(|| end.saturating_duration_since(Instant::now()))
+            }
+            Leaving::After(_) if self.line.token.is_none() => None,
+            Leaving::After(_)
+                if self.line.visitor.has_talked_until().is_some_and(|end| Instant::now() < end + LINGER) =>
+            {
+                None
+            }
+            Leaving::After(_) | Leaving::Now => Some(Duration::ZERO),
+        }
+    }
+
+    async fn say_closing(&mut self, after: Duration) -> Next {
+        self.told = true;
+        let seconds = u32::try_from(after.as_secs()).unwrap_or(u32::MAX);
+        let next = self.send(vec![ServerMessage::Closing { r#in: seconds }]).await;
+        if after.is_zero() { self.close(CloseCode::GoingAway).await } else { next }
     }
 
     async fn received(&mut self, received: Option<Result<Message, axum::Error>>) -> Next {
@@ -314,6 +356,9 @@ impl Pump {
             }
             Ok(message) => {
                 let joins = matches!(message, ClientMessage::Join { .. });
+                if joins && *self.line.leaving.borrow() != Leaving::No {
+                    return self.say_closing(Duration::ZERO).await;
+                }
                 match joins.then(|| self.line.refuses(now)).flatten() {
                     Some(refusal) => self.send(vec![refusal]).await,
                     None => self.put(Input::Frame(message)).await,
@@ -446,12 +491,6 @@ async fn receive(guest: &mut Option<Guest>) -> Option<Result<Message, axum::Erro
         Some(guest) => guest.socket.recv().await,
         None => std::future::pending().await,
     }
-}
-
-/// Returns once the server stops.
-async fn closed(closing: &mut watch::Receiver<bool>) {
-    // An error means that the house is gone, which is as good.
-    let _ = closing.wait_for(|closing| *closing).await;
 }
 
 async fn until(deadline: Option<Instant>) {
