@@ -27,6 +27,7 @@ use axum::{
     extract::connect_info::Connected,
     serve::{IncomingStream, Listener},
 };
+use futures_util::FutureExt;
 use socket2::SockRef;
 use tokio::{
     io::AsyncBufReadExt,
@@ -103,7 +104,10 @@ impl Connected<IncomingStream<'_, Door>> for Arrival {
 
 /// Takes connections in, keeps those of TURN clients for the relay, and gives those of HTTP to axum.
 pub struct Door {
-    listener: TcpListener,
+    address: SocketAddr,
+    /// Absent once the port has gone to the next server.
+    listener: Option<TcpListener>,
+    key: Arc<Notify>,
     porch: Arc<Porch>,
     handed: mpsc::Receiver<(HttpStream, Arrival)>,
 }
@@ -125,11 +129,33 @@ impl Door {
         tls: Option<Arc<tls::Identity>>,
         relay: relay::Handle,
         guard: Arc<Guard>,
-    ) -> Self {
+    ) -> io::Result<Self> {
         let (http, handed) = mpsc::channel(MAX_HANDOVERS);
         let strangers = Arc::new(Strangers::new(MAX_STRANGERS));
         let guests = Arc::new(Strangers::new(MAX_GUESTS));
-        Self { listener, porch: Arc::new(Porch { relay, tls, guard, strangers, guests, http }), handed }
+        Ok(Self {
+            address: listener.local_addr()?,
+            listener: Some(listener),
+            key: Arc::default(),
+            porch: Arc::new(Porch { relay, tls, guard, strangers, guests, http }),
+            handed,
+        })
+    }
+
+    /// Closes this door to whoever has not come in yet, when it is notified.
+    pub fn key(&self) -> Arc<Notify> {
+        Arc::clone(&self.key)
+    }
+
+    fn admit(&self, stream: TcpStream, client: SocketAddr) {
+        let Some(caller) = self.porch.admit(client) else {
+            debug!("a connection too many");
+            // Nothing of it is left here: no handshake, and no TIME_WAIT.
+            let _ = SockRef::from(&stream).set_linger(Some(Duration::ZERO));
+            return;
+        };
+        let porch = Arc::clone(&self.porch);
+        self.porch.strangers.admit(|seat| tokio::spawn(porch.receive(stream, caller, seat)));
     }
 }
 
@@ -141,30 +167,35 @@ impl Listener for Door {
         loop {
             tokio::select! {
                 Some(handed) = self.handed.recv() => return handed,
-                accepted = self.listener.accept() => match accepted {
-                    Ok((stream, client)) => {
-                        let Some(caller) = self.porch.admit(client) else {
-                            debug!("a connection too many");
-                            // Nothing of it is left here: no handshake, and no TIME_WAIT.
-                            let _ = SockRef::from(&stream).set_linger(Some(Duration::ZERO));
-                            continue;
-                        };
-                        let porch = Arc::clone(&self.porch);
-                        self.porch.strangers.admit(|seat| tokio::spawn(porch.receive(stream, caller, seat)));
-                    }
+                accepted = accept(self.listener.as_ref()) => match accepted {
+                    Ok((stream, client)) => self.admit(stream, client),
                     Err(error) if is_of_one_connection(&error) => {}
                     Err(error) => {
                         warn!(kind = ?error.kind(), "no connection can be accepted");
                         sleep(ACCEPT_PAUSE).await;
                     }
+                },
+                () = self.key.notified() => {
+                    // Those who have come already would be turned away by the system.
+                    while let Some(Ok((stream, client))) = accept(self.listener.as_ref()).now_or_never() {
+                        self.admit(stream, client);
+                    }
+                    self.listener = None;
                 }
             }
         }
     }
 
     fn local_addr(&self) -> io::Result<Arrival> {
-        let address = self.listener.local_addr()?;
-        Ok(Arrival::new(address, self.porch.tls.is_some()))
+        Ok(Arrival::new(self.address, self.porch.tls.is_some()))
+    }
+}
+
+/// The next connection; never, without a listener. Cancel-safe.
+async fn accept(listener: Option<&TcpListener>) -> io::Result<(TcpStream, SocketAddr)> {
+    match listener {
+        Some(listener) => listener.accept().await,
+        None => std::future::pending().await,
     }
 }
 

@@ -53,11 +53,11 @@ impl Handle {
 
     /// Sends to a client from another thread than its own, whatever it came by. Never waits: what cannot be sent is
     /// lost, as on any network.
-    fn pass(&self, to: &FiveTuple, bytes: &[u8]) {
-        if to.transport() == Transport::Udp {
-            let _ = socket::send_one(&self.0.socket, self.0.address, bytes, to);
-        } else {
+    pub(super) fn pass(&self, to: &FiveTuple, bytes: &[u8]) {
+        if to.transport() != Transport::Udp {
             self.streams().push(to, bytes);
+        } else if let Some(socket) = self.socket() {
+            let _ = socket::send_one(&socket, self.0.address, bytes, to);
         }
     }
 }
