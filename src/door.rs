@@ -27,19 +27,19 @@ use axum::{
     extract::connect_info::Connected,
     serve::{IncomingStream, Listener},
 };
-use futures_util::FutureExt;
-use socket2::SockRef;
+use socket2::{SockRef, Socket};
 use tokio::{
     io::AsyncBufReadExt,
     net::{TcpListener, TcpStream},
     sync::{Notify, mpsc},
-    time::{sleep, timeout},
+    time::{sleep, sleep_until, timeout},
 };
 use tracing::{debug, warn};
 
 use self::{http::HttpStream, strangers::Strangers, stream::Stream};
 use crate::{
     guard::{Guard, Home, Kind, Pass, Place},
+    port::{self, Turn},
     protocol::Transport,
     relay::{self, FiveTuple},
 };
@@ -63,6 +63,10 @@ const MAX_HANDOVERS: usize = 64;
 /// What a TURN client may leave unread in the system's buffer, in bytes (Linux doubles it): the system's own choice
 /// would hold minutes of voice.
 const SEND_BUFFER: usize = 16 * 1024;
+
+/// How long those are waited for who have begun to connect when the port goes to the next server: three round trips of a
+/// slow network.
+const ON_THEIR_WAY: Duration = Duration::from_secs(1);
 
 /// How long to wait when the system has no more sockets to give.
 const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
@@ -107,7 +111,9 @@ pub struct Door {
     address: SocketAddr,
     /// Absent once the port has gone to the next server.
     listener: Option<TcpListener>,
-    key: Arc<Notify>,
+    locked: Arc<Notify>,
+    /// When it closes to those who were on their way to it.
+    closes: Option<Instant>,
     porch: Arc<Porch>,
     handed: mpsc::Receiver<(HttpStream, Arrival)>,
 }
@@ -136,15 +142,34 @@ impl Door {
         Ok(Self {
             address: listener.local_addr()?,
             listener: Some(listener),
-            key: Arc::default(),
+            locked: Arc::default(),
+            closes: None,
             porch: Arc::new(Porch { relay, tls, guard, strangers, guests, http }),
             handed,
         })
     }
 
-    /// Closes this door to whoever has not come in yet, when it is notified.
-    pub fn key(&self) -> Arc<Notify> {
-        Arc::clone(&self.key)
+    /// What locks it.
+    ///
+    /// # Errors
+    ///
+    /// When the system gives no handle on the listener.
+    pub fn key(&self) -> io::Result<Key> {
+        let listener = self.listener.as_ref().ok_or(ErrorKind::NotConnected)?;
+        Ok(Key { listener: SockRef::from(listener).try_clone()?, locked: Arc::clone(&self.locked) })
+    }
+
+    /// Closes for good. Those who have just come would be turned away by the system, and are let in.
+    fn close(&mut self) {
+        let Some(Ok(listener)) = self.listener.take().map(TcpListener::into_std) else { return };
+        let _ = port::give_all_to(&SockRef::from(&listener), Turn::First);
+        while let Ok((stream, client)) = listener.accept() {
+            if stream.set_nonblocking(true).is_ok()
+                && let Ok(stream) = TcpStream::from_std(stream)
+            {
+                self.admit(stream, client);
+            }
+        }
     }
 
     fn admit(&self, stream: TcpStream, client: SocketAddr) {
@@ -175,12 +200,10 @@ impl Listener for Door {
                         sleep(ACCEPT_PAUSE).await;
                     }
                 },
-                () = self.key.notified() => {
-                    // Those who have come already would be turned away by the system.
-                    while let Some(Ok((stream, client))) = accept(self.listener.as_ref()).now_or_never() {
-                        self.admit(stream, client);
-                    }
-                    self.listener = None;
+                () = self.locked.notified() => self.closes = Some(Instant::now() + ON_THEIR_WAY),
+                () = until(self.closes) => {
+                    self.closes = None;
+                    self.close();
                 }
             }
         }
@@ -188,6 +211,29 @@ impl Listener for Door {
 
     fn local_addr(&self) -> io::Result<Arrival> {
         Ok(Arrival::new(self.address, self.porch.tls.is_some()))
+    }
+}
+
+/// Locks a door from inside: whoever comes from then on comes to the next server's.
+pub struct Key {
+    listener: Socket,
+    locked: Arc<Notify>,
+}
+
+impl Key {
+    /// Turns it.
+    pub fn turn(self) {
+        if let Err(error) = port::give_all_to(&self.listener, Turn::Second) {
+            warn!(kind = ?error.kind(), "some who come now are turned away");
+        }
+        self.locked.notify_one();
+    }
+}
+
+async fn until(moment: Option<Instant>) {
+    match moment {
+        Some(moment) => sleep_until(moment.into()).await,
+        None => std::future::pending().await,
     }
 }
 

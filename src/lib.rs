@@ -45,7 +45,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
-use tokio::sync::{Notify, mpsc, oneshot, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tracing::{debug, info, warn};
 
@@ -138,7 +138,7 @@ impl Server {
         });
         let following = tls.map(|tls| tokio::spawn(tls.follow()));
         let leaving = house.leaving.clone();
-        let port = handover.then(|| (door.key(), relay.clone()));
+        let port = if handover { Some((door.key()?, relay.clone())) } else { None };
         let (closing, is_closing) = oneshot::channel();
         let serving = axum::serve(door, web::router(house).into_make_service_with_connect_info::<Arrival>())
             .with_graceful_shutdown({
@@ -187,7 +187,7 @@ async fn linger(
     drain: Duration,
     leaving: &watch::Sender<Leaving>,
     mut asked: mpsc::Receiver<()>,
-    port: Option<(Arc<Notify>, relay::Handle)>,
+    port: Option<(door::Key, relay::Handle)>,
 ) {
     asked.recv().await;
     info!(seconds = drain.as_secs(), "asked to stop: calls may go on for a while");
@@ -195,7 +195,7 @@ async fn linger(
     if let Some((key, relay)) = port {
         // First, so that those who are sent away find the next server.
         relay.hand_over();
-        key.notify_one();
+        key.turn();
     }
     leaving.send_replace(Leaving::After(end));
     tokio::select! {

@@ -50,14 +50,14 @@ fn bind(listen: SocketAddr, is_shared: bool) -> std::io::Result<(std::net::TcpLi
         tcp.listen(BACKLOG)?;
         if is_shared {
             // A TCP socket that has a filter before it listens is refused company.
-            give_all_to_the_first(&tcp)?;
+            give_all_to(&tcp, Turn::First)?;
         }
         let tcp = std::net::TcpListener::from(tcp);
         tcp.set_nonblocking(true)?;
         match open(tcp.local_addr()?, Type::DGRAM, Protocol::UDP, is_shared) {
             Ok(udp) => {
                 if is_shared {
-                    give_all_to_the_first(&udp)?;
+                    give_all_to(&udp, Turn::First)?;
                 }
                 return Ok((tcp, udp.into()));
             }
@@ -91,15 +91,28 @@ fn share(socket: &Socket) -> std::io::Result<()> {
     Ok(setsockopt(socket, sockopt::ReusePort, &true)?)
 }
 
-/// Of all sockets that share an address, gives everything to the one that has been there for longest.
+/// Which of those that share an address, by when they came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Turn {
+    /// The one that has been there for longest.
+    First = 0,
+    /// The next one. Where there is none it is the first all the same.
+    Second = 1,
+}
+
+/// Gives everything that comes to an address to one of the sockets that share it, this one among them.
+///
+/// # Errors
+///
+/// When the system does not do so.
 #[cfg(target_os = "linux")]
-fn give_all_to_the_first(socket: &Socket) -> std::io::Result<()> {
+pub fn give_all_to(socket: &Socket, turn: Turn) -> std::io::Result<()> {
     use nix::libc::{sock_filter, sock_fprog};
     use nix::sys::socket::{setsockopt, sockopt};
 
-    /// BPF_RET | BPF_K: says a constant, which is 0 here.
+    /// BPF_RET | BPF_K: says a constant.
     const RETURN: u16 = 0x06;
-    let mut filter = [sock_filter { code: RETURN, jt: 0, jf: 0, k: 0 }];
+    let mut filter = [sock_filter { code: RETURN, jt: 0, jf: 0, k: turn as u32 }];
     let program = sock_fprog { len: 1, filter: filter.as_mut_ptr() };
     Ok(setsockopt(socket, sockopt::AttachReusePortCbpf, &program)?)
 }
@@ -110,7 +123,12 @@ fn share(_: &Socket) -> std::io::Result<()> {
     Err(ErrorKind::Unsupported.into())
 }
 
+/// What SO_REUSEPORT means differs between systems.
+///
+/// # Errors
+///
+/// Always.
 #[cfg(not(target_os = "linux"))]
-fn give_all_to_the_first(_: &Socket) -> std::io::Result<()> {
+pub fn give_all_to(_: &Socket, _: Turn) -> std::io::Result<()> {
     Err(ErrorKind::Unsupported.into())
 }
