@@ -18,7 +18,8 @@
 //! - [`relay`] is a TURN server that can reach nobody but the partner. Each visitor's task makes its own
 //!   side's credentials from the call's name, so that the relay and the rest share a secret and no table.
 //! - [`guard`] is what anybody gets: limits by the network a visitor comes from, which keep no address.
-//! - [`protocol`] is the wire between page and server, and [`clock`] the moment that is passed in.
+//! - [`protocol`] is the wire between page and server, [`clock`] the moment that is passed in, and `throttle` how fast a
+//!   connection is read.
 //! - [`caller`] is a visitor without a browser, for the tests and later for probes.
 //! - [`config`] is what an operator can set. `port` is what the door and the relay stand on, and how it goes to the next
 //!   server.
@@ -36,6 +37,7 @@ pub mod matchmaking;
 mod port;
 pub mod protocol;
 pub mod relay;
+mod throttle;
 pub mod visitor;
 pub mod web;
 
@@ -209,17 +211,21 @@ async fn linger(
 /// Tells the operator now and then how often limits were hit since, and how much was reported: how often, and never who.
 /// Forgets what is over of that, also when nobody comes any more.
 async fn count_and_forget(house: Arc<House>) {
-    let House { guard, matchmaker, lobby, .. } = &*house;
-    let mut before = guard.counts();
+    let House { guard, matchmaker, lobby, relay, .. } = &*house;
+    let counts = || {
+        let relayed = relay.counts().all().map(|(what, count)| (what.to_owned(), count));
+        guard.counts().into_iter().chain(relayed).collect::<Vec<_>>()
+    };
+    let mut before = counts();
     loop {
         tokio::time::sleep(COUNT_EVERY).await;
         guard.fade(Instant::now());
         matchmaker.fade(Instant::now());
         lobby.fade(Instant::now());
-        let now = guard.counts();
+        let now = counts();
         for ((what, count), (_, before)) in now.iter().zip(&before) {
             if count > before {
-                info!(what, times = count - before, "the guard has counted");
+                info!(what, times = count - before, "counted");
             }
         }
         before = now;

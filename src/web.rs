@@ -1,4 +1,4 @@
-//! The door: HTTP, the page's files, and the WebSocket of each visitor.
+//! The house: HTTP, the page's files, and the WebSocket of each visitor.
 
 mod files;
 mod forwarded;
