@@ -76,6 +76,7 @@ async fn calls_go_on_and_nobody_new_is_paired() {
     let mut socket = Signalling::connect(&server.ws(), None, None).await.expect("a socket");
     let token = socket.hello(Some(token)).await.expect("a welcome");
     let mut one = Visitor { socket, token };
+    assert!(one.closing().await > 500, "said once more, since it may not have been heard");
     one.send(ClientMessage::Candidate { call, port: sotto::protocol::Port::new(49_152_u16).expect("a port") }).await;
     assert!(matches!(other.next().await, ServerMessage::Candidate { .. }), "the call is still theirs");
 
