@@ -8,7 +8,7 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 use tokio::time::sleep_until;
 use uuid::Uuid;
 
@@ -26,8 +26,13 @@ use crate::visitor::{Effect, Input, Visitor};
 pub const AT_MOST: Duration = Duration::from_secs(30);
 
 /// Begins a call between the visitor with this mailbox and a caller of our own; returns the visitor's half. It ends when
-/// the visitor leaves, after [`AT_MOST`], or when `closing` turns true; the pass is held until then.
-pub fn start(relay: relay::Handle, closing: watch::Receiver<bool>, pass: Pass, visitor: Mailbox) -> Match {
+/// the visitor leaves, after [`AT_MOST`], or with `closing`; the pass is held until then.
+pub fn start(
+    relay: relay::Handle,
+    closing: impl Future<Output = ()> + Send + 'static,
+    pass: Pass,
+    visitor: Mailbox,
+) -> Match {
     let call = Uuid::new_v4();
     let (own, inbox) = mailbox();
     // The page makes the offer, and so every ICE restart: it knows first when its network has changed.
@@ -40,7 +45,7 @@ pub fn start(relay: relay::Handle, closing: watch::Receiver<bool>, pass: Pass, v
     theirs
 }
 
-async fn run(relay: relay::Handle, mut closing: watch::Receiver<bool>, matched: Match, mut inbox: Inbox) {
+async fn run(relay: relay::Handle, closing: impl Future<Output = ()>, matched: Match, mut inbox: Inbox) {
     let over = Instant::now() + AT_MOST;
     let (signalling, Inside { mut from, to }) = Signalling::inside(within_reach(relay.address()));
     let mut echo = Echo { rules: Visitor::default(), relay, to };
@@ -50,7 +55,7 @@ async fn run(relay: relay::Handle, mut closing: watch::Receiver<bool>, matched: 
             call.ended().await;
         }
     };
-    tokio::pin!(talk);
+    tokio::pin!(talk, closing);
     echo.put(Input::Echo(matched));
     loop {
         let due = echo.rules.deadline().map_or(over, |deadline| deadline.min(over));
@@ -62,8 +67,7 @@ async fn run(relay: relay::Handle, mut closing: watch::Receiver<bool>, matched: 
                 if due == over { break }
                 echo.put(Input::Deadline);
             }
-            // An error means that nobody serves any more, which is as good.
-            _ = closing.wait_for(|closing| *closing) => break,
+            () = &mut closing => break,
         }
     }
     // What the visitor is told at the end is that their partner has left, as by any other end.
