@@ -11,6 +11,7 @@ mod http;
 mod languages;
 mod line;
 mod linking;
+mod looks;
 mod mixed;
 mod model;
 mod network;
