@@ -17,6 +17,7 @@ mod model;
 mod network;
 mod page;
 mod privacy;
+mod reader;
 mod relay;
 mod room;
 mod sas;
