@@ -226,7 +226,8 @@ async fn secure(request: Request, next: Next) -> Response {
     ];
     let mut response = next.run(request).await;
     let kind = response.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
-    let subresource = ["text/css", "text/javascript", "application/json"].iter().any(|known| kind.starts_with(known));
+    let subresource = ["text/css", "text/javascript", "application/json", "application/manifest+json", "image/png"];
+    let subresource = subresource.iter().any(|known| kind.starts_with(known));
     let document: &[_] = if subresource { &[] } else { &DOCUMENT };
     for (name, value) in EVERY.iter().chain(document) {
         response.headers_mut().insert(name, HeaderValue::from_static(value));

@@ -8,6 +8,7 @@ mod disguise;
 mod files;
 mod guard;
 mod http;
+mod installed;
 mod languages;
 mod line;
 mod linking;
