@@ -81,6 +81,7 @@ pub fn router(house: Arc<House>) -> Router {
         .fallback(files::serve)
         .layer(CompressionLayer::new())
         .route("/ws", get(upgrade))
+        .layer(middleware::from_fn(stay_encrypted))
         .layer(middleware::from_fn_with_state(Arc::clone(&house), encrypt))
         .layer(middleware::from_fn_with_state(Arc::clone(&house), meet))
         .layer(middleware::from_fn(secure))
@@ -200,6 +201,17 @@ async fn encrypt(
         Some(location) => (StatusCode::PERMANENT_REDIRECT, [(header::LOCATION, location)]).into_response(),
         None => StatusCode::BAD_REQUEST.into_response(),
     }
+}
+
+/// Whoever has been here with TLS comes with it for a year, whatever a network would have them do in between (RFC 6797).
+/// Other machines of the same domain are not ours to speak for.
+async fn stay_encrypted(Extension(visit): Extension<Visit>, request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    if visit.encrypted {
+        let year = HeaderValue::from_static("max-age=31536000");
+        response.headers_mut().insert(header::STRICT_TRANSPORT_SECURITY, year);
+    }
+    response
 }
 
 /// What every answer carries, and what those carry that a browser shows as a document. The long ones are left out of

@@ -32,5 +32,6 @@ mod start;
 mod states;
 mod tls;
 mod typing;
+mod validators;
 mod voice;
 mod wire;
