@@ -24,12 +24,14 @@
 //! | `description.rs` | our SDP to five values, the partner's five values to SDP |
 //! | [`sas`] | the six emoji |
 //! | [`text`] | what the two type to each other |
+//! | [`breath`] | whether one of them takes a breath |
 //! | `peer.rs` and under it | the peer connection, and everything that is peculiar to the crate |
 //! | `padding.rs` | packets of one size, whatever is said |
 //! | `conversation.rs` | the task that owns a call and ties these together |
 //! | `call.rs` | [`Call`], the handle to it |
 //! | this one | from `hello` to the match |
 
+pub mod breath;
 mod call;
 mod conversation;
 mod description;

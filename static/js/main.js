@@ -154,10 +154,17 @@ function carryOut(effect) {
     case 'restart':
       return inTalk((it) => it.restart());
     case 'hangUp':
-      return inTalk((it) => it.hangUp(effect.bye));
+      return inTalk((it) => {
+        it.hangUp(effect.bye);
+        hold(false);
+      });
     case 'mute':
       microphone.mute(effect.on);
       return inTalk((it) => it.muted(effect.on));
+    case 'hold':
+      return hold(effect.on);
+    case 'breathe':
+      return inTalk((it) => it.breathe(effect.on));
     case 'type':
       return inTalk((it) => it.type(effect.text));
     case 'speakAs':
@@ -165,7 +172,7 @@ function carryOut(effect) {
     case 'wake':
       return inTalk((it) => it.wake(effect.on));
     case 'say':
-      return view.announce(effect.word);
+      return view.announce(effect.word, 'then' in effect ? effect.then : undefined);
     case 'summon':
       view.summon(true);
       return inTalk((it) => it.summon());
@@ -181,6 +188,12 @@ function carryOut(effect) {
     case 'stopTimers':
       return [...timers.keys()].forEach(stopTimer);
   }
+}
+
+/** Neither is heard by the other. @param {boolean} on */
+function hold(on) {
+  microphone.hold(on);
+  view.hush(on);
 }
 
 function fetchTalk() {

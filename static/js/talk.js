@@ -57,6 +57,7 @@ export class Talk {
     this.#window = window;
     this.#view = view;
     this.#callView = new CallView(window.document, words);
+    view.add(this.#callView);
     view.add(new SafetyView(window.document, words, (category) => dispatch({ type: 'tell', category })));
     this.#microphone = microphone;
     this.#say = words.say;
@@ -113,6 +114,7 @@ export class Talk {
       onBye: () => dispatch({ type: 'bye' }),
       onEmoji: (emoji) => this.#callView.compare(emoji),
       onUnverified: () => dispatch({ type: 'unverified' }),
+      onBreath: (on) => dispatch({ type: 'their-breath', on }),
       onLine: (who, text) => dispatch({ type: 'line', line: { who, text } }),
     }, this.#view.secluded?.RTCPeerConnection);
     this.#meter.listen('me', this.#microphone.stream);
@@ -131,6 +133,11 @@ export class Talk {
   /** @param {string} text */
   type(text) {
     this.#call?.type(text);
+  }
+
+  /** Whether this side takes a breath. @param {boolean} on */
+  breathe(on) {
+    this.#call?.breathe(on);
   }
 
   /** @param {boolean} bye */

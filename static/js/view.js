@@ -11,7 +11,7 @@ import { clock, date, MAX_LANGUAGES, namer, OFFERED } from './languages.js';
 /** @typedef {import('./types.js').Wishes} Wishes */
 /** @typedef {import('./types.js').Preferences} Preferences */
 /** @typedef {import('./words.js').Word} Word */
-/** @typedef {'start' | 'retry' | 'stop' | 'accept' | 'decline' | 'mute' | 'end' | 'again' | 'rest' | 'report' | 'own-voice' | 'try-voice'} Action */
+/** @typedef {'start' | 'retry' | 'stop' | 'accept' | 'decline' | 'mute' | 'end' | 'again' | 'rest' | 'report' | 'own-voice' | 'try-voice' | 'breath'} Action */
 
 /** How many steps a level has where motion is reduced. */
 const STEPS = 3;
@@ -150,10 +150,10 @@ export class View {
   /**
    * Said once by a screen reader, where the focus does not move.
    * @param {Word} word
-   * @param {import('./words.js').Values} [values]
+   * @param {Word} [then] in the same breath
    */
-  announce(word, values) {
-    this.#tell(this.#say(word, values));
+  announce(word, then) {
+    this.#tell(this.#say(word) + (then ? ` ${this.#say(then)}` : ''));
   }
 
   /** @param {string} text empty to say nothing, and no longer what was to be said */
@@ -198,6 +198,11 @@ export class View {
     });
   }
 
+  /** Whether the partner is not to be heard for now. @param {boolean} on */
+  hush(on) {
+    this.#audio.muted = on;
+  }
+
   /** @param {boolean} on */
   summon(on) {
     this.#summoned = on;
@@ -214,13 +219,9 @@ export class View {
     if (ending) this.#put('ending', `ended.${ending}`);
     this.#put('ending-text', ending === 'unverified' ? 'ended.unverified.text' : null);
     this.#one('[data-part="ending-text"]').hidden = ending !== 'unverified';
-    if (state.name === 'connecting' || state.name === 'talking' || state.name === 'rejoining') {
-      this.#put('call-title', `${state.name}.title`);
-    }
     this.#put('offline-title', state.closing ? 'offline.closing' : 'offline.title');
     this.#put('waiting-title', state.long ? 'waiting.long' : 'waiting.title');
     this.#one('[data-action="mute"]').setAttribute('aria-pressed', String(state.muted));
-    this.#put('muted', state.unheard ? 'voice.unheard' : state.muted ? 'muted' : null);
     this.#put('unpadded', state.padded ? null : 'unpadded');
     this.#document.documentElement.toggleAttribute('data-muted', state.muted || state.unheard);
     this.#document.documentElement.toggleAttribute('data-unheard', state.unheard);
@@ -386,7 +387,7 @@ export class View {
   #languagesChanged() {
     this.#limitLanguages();
     const { languages } = this.wishes;
-    this.announce('wishes.count', { count: languages.length });
+    this.#tell(this.#say('wishes.count', { count: languages.length }));
     this.#changePreferences({ languages });
   }
 

@@ -177,6 +177,30 @@ describe('microphone', () => {
     assert.equal(it.microphone.stream, null);
   });
 
+  test('is as silent while it is held as while it is muted, and muted afterwards if it was', async () => {
+    const it = setUp();
+    void it.microphone.ask();
+    it.answers[0].grant(it.stream());
+    await it.settle();
+    const copy = it.microphone.copy();
+    const heard = (change) => {
+      change();
+      return [it.microphone.track.enabled, copy.enabled];
+    };
+    assert.deepEqual(heard(() => it.microphone.hold(true)), [false, false]);
+    assert.deepEqual(heard(() => it.microphone.mute(true)), [false, false]);
+    assert.deepEqual(heard(() => it.microphone.hold(false)), [false, false]);
+    assert.deepEqual(heard(() => it.microphone.mute(false)), [true, true]);
+    it.microphone.hold(true);
+    assert.deepEqual(heard(() => it.microphone.mute(false)), [false, false], 'unmuting is no coming back');
+    void it.microphone.renew();
+    it.answers[1].grant(it.stream());
+    await it.settle();
+    assert.equal(it.microphone.track.enabled, false, 'another one is held as well');
+    it.microphone.hold(false);
+    assert.equal(it.microphone.track.enabled, true);
+  });
+
   test('comes too late: it is let go without a word', async () => {
     const it = setUp();
     void it.microphone.ask();
