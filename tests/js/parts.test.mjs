@@ -338,7 +338,12 @@ describe('languages', () => {
 
   test('the region of the language settings, or the likeliest', () => {
     assert.equal(region(['en-GB', 'de-DE']), 'GB');
-    assert.equal(region(['de', 'en-US']), 'US');
+    assert.equal(region(['de', 'en-US', 'en']), 'DE', 'as a German Firefox comes');
+    assert.equal(region(['de', 'en-GB', 'en-US']), 'GB');
+    assert.equal(region(['fr', 'en-CA', 'en-US']), 'CA');
+    assert.equal(region(['en', 'en-US']), 'US');
+    assert.equal(region(['en', 'de-AT']), 'AT');
+    assert.equal(region(['de-AT', 'de', 'en-US', 'en']), 'AT');
     assert.equal(region(['de']), 'DE');
     assert.equal(region(['pt']), 'BR');
     assert.equal(region([]), null);
