@@ -12,6 +12,7 @@ mod http;
 mod languages;
 mod line;
 mod linking;
+mod loading;
 mod mixed;
 mod model;
 mod network;

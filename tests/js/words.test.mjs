@@ -298,6 +298,7 @@ describe('the language that the page begins in', () => {
     const documentElement = { dataset: {} };
     runInNewContext(readFileSync(new URL('js/first.js', root), 'utf8'), {
       navigator: { languages: tags },
+      addEventListener() {},
       document: { documentElement, createElement: () => ({}), head: { append: ({ rel, href }) => links.push(`${rel} ${href}`) } },
       localStorage: { getItem: (key) => {
         assert.equal(key, 'sotto');
