@@ -164,8 +164,9 @@ export class Call {
   /**
    * Ends it. A farewell tells "left" from "line lost" on the other side, even when the server is gone.
    * @param {boolean} bye
+   * @param {boolean} [atOnce] the farewell may be lost
    */
-  close(bye) {
+  close(bye, atOnce = false) {
     if (this.#closed) return;
     this.#closed = true;
     this.#pc.onicecandidate = this.#pc.ontrack = this.#pc.onconnectionstatechange = null;
@@ -174,7 +175,7 @@ export class Call {
     this.#breath.close();
     this.#text?.close();
     this.#track?.stop();
-    if (bye && this.#channel.bye()) setTimeout(() => this.#pc.close(), BYE_MS);
+    if (bye && this.#channel.bye() && !atOnce) setTimeout(() => this.#pc.close(), BYE_MS);
     else this.#pc.close();
   }
 

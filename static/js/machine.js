@@ -570,7 +570,7 @@ const stopEverything = (state) => {
   return {
     state: landing,
     effects: [
-      { do: 'stopTimers' }, { do: 'release' }, { do: 'hangUp', bye: true }, LEAVE, { do: 'disconnect' },
+      { do: 'stopTimers' }, { do: 'release' }, { do: 'hangUp', bye: true, atOnce: true }, LEAVE, { do: 'disconnect' },
       { do: 'wake', on: false }, { do: 'dismiss' },
     ],
   };

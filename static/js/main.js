@@ -155,7 +155,7 @@ function carryOut(effect) {
       return inTalk((it) => it.restart());
     case 'hangUp':
       return inTalk((it) => {
-        it.hangUp(effect.bye);
+        it.hangUp(effect.bye, effect.atOnce);
         hold(false);
       });
     case 'mute':
@@ -180,7 +180,9 @@ function carryOut(effect) {
       view.summon(false);
       return inTalk((it) => it.dismiss());
     case 'vanish':
-      return location.replace('about:blank');
+      view.clear();
+      // The call is closed as soon as what has been said to it is done.
+      return state.ready ? inTalk(leave, leave) : leave();
     case 'startTimer':
       return startTimer(effect.timer, effect.ms);
     case 'stopTimer':
@@ -188,6 +190,11 @@ function carryOut(effect) {
     case 'stopTimers':
       return [...timers.keys()].forEach(stopTimer);
   }
+}
+
+/** In place of this page, so that the way back does not lead here. Nothing is asked of anybody for it. */
+function leave() {
+  location.replace('about:blank');
 }
 
 /** Neither is heard by the other. @param {boolean} on */

@@ -140,9 +140,12 @@ export class Talk {
     this.#call?.breathe(on);
   }
 
-  /** @param {boolean} bye */
-  hangUp(bye) {
-    this.#call?.close(bye);
+  /**
+   * @param {boolean} bye
+   * @param {boolean} [atOnce]
+   */
+  hangUp(bye, atOnce) {
+    this.#call?.close(bye, atOnce);
     this.#call = null;
     this.#dress('own');
     this.#view.hear(null);

@@ -114,7 +114,7 @@
  *   | { do: 'check', aloud?: boolean }
  *   | { do: 'begin', match: Matched, voice: Voice, muted: boolean }
  *   | { do: 'pass', frame: PartnerFrame }
- *   | { do: 'hangUp', bye: boolean }
+ *   | { do: 'hangUp', bye: boolean, atOnce?: true }
  *   | { do: 'mute' | 'hold' | 'breathe', on: boolean }
  *   | { do: 'type', text: string }
  *   | { do: 'speakAs', voice: Voice }

@@ -11,7 +11,7 @@ import { clock, date, MAX_LANGUAGES, namer, OFFERED } from './languages.js';
 /** @typedef {import('./types.js').Wishes} Wishes */
 /** @typedef {import('./types.js').Preferences} Preferences */
 /** @typedef {import('./words.js').Word} Word */
-/** @typedef {'start' | 'retry' | 'stop' | 'accept' | 'decline' | 'mute' | 'end' | 'again' | 'rest' | 'report' | 'own-voice' | 'try-voice' | 'breath'} Action */
+/** @typedef {'start' | 'retry' | 'stop' | 'accept' | 'decline' | 'mute' | 'end' | 'again' | 'rest' | 'report' | 'own-voice' | 'try-voice' | 'breath' | 'vanish'} Action */
 
 /** How many steps a level has where motion is reduced. */
 const STEPS = 3;
@@ -201,6 +201,12 @@ export class View {
   /** Whether the partner is not to be heard for now. @param {boolean} on */
   hush(on) {
     this.#audio.muted = on;
+  }
+
+  /** Nothing is to be seen any more, however long the next page takes. */
+  clear() {
+    this.#document.documentElement.hidden = true;
+    this.#document.title = '';
   }
 
   /** @param {boolean} on */

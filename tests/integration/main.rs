@@ -10,6 +10,7 @@ mod files;
 mod guard;
 mod http;
 mod languages;
+mod leaving;
 mod line;
 mod linking;
 mod loading;

@@ -10,6 +10,7 @@ export const words = {
   'name': 'Sotto',
 
   'help': 'بحاجة إلى مساعدة الآن؟',
+  'leave': 'المغادرة فورًا',
   'page.language': 'لغة هذه الصفحة',
 
   'landing.title': 'حديث مع شخص آخر، على انفراد.',

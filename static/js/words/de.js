@@ -7,6 +7,7 @@ export const words = {
   'name': 'Sotto',
 
   'help': 'Brauchst du jetzt Hilfe?',
+  'leave': 'Sofort weg',
   'page.language': 'Sprache dieser Seite',
 
   'landing.title': 'Mit jemandem reden, zu zweit.',

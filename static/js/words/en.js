@@ -6,6 +6,7 @@ export const words = {
   'name': 'Sotto',
 
   'help': 'Need help now?',
+  'leave': 'Leave at once',
   'page.language': 'Language of this page',
 
   'landing.title': 'Talk with someone, one to one.',

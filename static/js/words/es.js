@@ -7,6 +7,7 @@ export const words = {
   'name': 'Sotto',
 
   'help': '¿Necesitas ayuda ahora?',
+  'leave': 'Salir ya',
   'page.language': 'Idioma de esta página',
 
   'landing.title': 'Habla con alguien, de persona a persona.',

@@ -11,6 +11,7 @@ export const words = {
   'name': 'Sotto',
 
   'help': 'Besoin d’aide maintenant ?',
+  'leave': 'Partir tout de suite',
   'page.language': 'Langue de cette page',
 
   'landing.title': 'Parler avec quelqu’un, en tête-à-tête.',

@@ -7,6 +7,7 @@ export const words = {
   'name': 'Sotto',
 
   'help': 'Precisa de ajuda agora?',
+  'leave': 'Sair já',
   'page.language': 'Idioma desta página',
 
   'landing.title': 'Converse com alguém, de pessoa para pessoa.',
