@@ -9,6 +9,7 @@ import { SafetyView } from './safety-view.js';
 import { Call } from './call.js';
 import { Device } from './device.js';
 import { Disguise } from './disguise.js';
+import { GuideView } from './guide-view.js';
 import { Meter } from './meter.js';
 import { Panel } from './panel.js';
 import { Shaper } from './shaper.js';
@@ -58,6 +59,7 @@ export class Talk {
     this.#view = view;
     this.#callView = new CallView(window.document, words);
     view.add(this.#callView);
+    view.add(new GuideView(window, words.say));
     view.add(new SafetyView(window.document, words, (category) => dispatch({ type: 'tell', category })));
     this.#microphone = microphone;
     this.#say = words.say;

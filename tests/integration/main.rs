@@ -20,6 +20,7 @@ mod network;
 mod page;
 mod privacy;
 mod relay;
+mod ring;
 mod room;
 mod sas;
 mod server;

@@ -9,6 +9,10 @@ export const words = {
   'mic.calls.title': 'لا يستطيع هذا المتصفح إجراء مكالمة هنا.',
   'mic.calls.text': 'ربما أوقف أحد الإعدادات أو إحدى الإضافات المكالمات (WebRTC). قد ينفع متصفح آخر.',
 
+  'guide': 'التنفس مع الحلقة',
+  'guide.in': 'شهيق',
+  'guide.out': 'زفير',
+
   'offered.title': 'هناك شخص هنا. هل نبدأ؟',
   'offered.accept': 'إلقاء التحية',
   'offered.decline': 'ليس الآن',

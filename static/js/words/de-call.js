@@ -9,6 +9,10 @@ export const words = {
   'mic.calls.title': 'Dieser Browser kann hier kein Gespräch führen.',
   'mic.calls.text': 'Vielleicht hat eine Einstellung oder Erweiterung Anrufe (WebRTC) abgeschaltet. Mit einem anderen Browser könnte es gehen.',
 
+  'guide': 'Mit dem Ring atmen',
+  'guide.in': 'Einatmen',
+  'guide.out': 'Ausatmen',
+
   'offered.title': 'Jemand ist da. Bereit?',
   'offered.accept': 'Hallo sagen',
   'offered.decline': 'Jetzt nicht',

@@ -8,6 +8,10 @@ export const words = {
   'mic.calls.title': 'This browser can’t make a call here.',
   'mic.calls.text': 'A setting or an extension may have switched calls (WebRTC) off. Another browser may do.',
 
+  'guide': 'Breathe with the ring',
+  'guide.in': 'Breathe in',
+  'guide.out': 'Breathe out',
+
   'offered.title': 'Someone’s here. Ready?',
   'offered.accept': 'Say hello',
   'offered.decline': 'Not now',

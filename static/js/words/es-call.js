@@ -9,6 +9,10 @@ export const words = {
   'mic.calls.title': 'Este navegador no puede hacer llamadas aquí.',
   'mic.calls.text': 'Puede que un ajuste o una extensión haya desactivado las llamadas (WebRTC). Quizá funcione con otro navegador.',
 
+  'guide': 'Respirar con el anillo',
+  'guide.in': 'Inspira',
+  'guide.out': 'Espira',
+
   'offered.title': 'Hay alguien aquí. ¿Empezamos?',
   'offered.accept': 'Decir hola',
   'offered.decline': 'Ahora no',

@@ -9,6 +9,10 @@ export const words = {
   'mic.calls.title': 'Ce navigateur ne peut pas passer d’appel ici.',
   'mic.calls.text': 'Un réglage ou une extension a peut-être désactivé les appels (WebRTC). Un autre navigateur conviendra peut-être.',
 
+  'guide': 'Respirer avec l’anneau',
+  'guide.in': 'Inspirez',
+  'guide.out': 'Expirez',
+
   'offered.title': 'Quelqu’un est là. C’est le bon moment ?',
   'offered.accept': 'Dire bonjour',
   'offered.decline': 'Pas maintenant',

@@ -9,6 +9,10 @@ export const words = {
   'mic.calls.title': 'Este navegador não pode fazer chamadas aqui.',
   'mic.calls.text': 'Talvez uma configuração ou extensão tenha desligado as chamadas (WebRTC). Outro navegador pode servir.',
 
+  'guide': 'Respirar com o anel',
+  'guide.in': 'Inspire',
+  'guide.out': 'Expire',
+
   'offered.title': 'Alguém está aqui. Vamos começar?',
   'offered.accept': 'Dizer olá',
   'offered.decline': 'Agora não',
