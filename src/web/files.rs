@@ -68,6 +68,7 @@ pub async fn serve(method: Method, uri: Uri, headers: HeaderMap) -> Response {
     let path = match uri.path().trim_start_matches('/') {
         "" => "index.html",
         "privacy" => "privacy.html",
+        "rules" => "rules.html",
         path => path,
     };
     if path == HASHES {

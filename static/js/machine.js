@@ -422,7 +422,7 @@ const CALLING = {
 /** @type {Record<Name, Row>} */
 const TABLE = {
   landing: {
-    start: (state, { wishes }) => ask(state, wishes),
+    start: (state, { wishes, agreed }) => (agreed ? ask(state, wishes) : stay(state, {}, { do: 'askToAgree' })),
     // Granted after all, when nobody wants it any more.
     granted: (state) => stay(state, {}, { do: 'release' }),
   },

@@ -48,7 +48,7 @@ const view = new View(document, {
       // It did not come. The page stays as it was; the next visit asks for it again.
     });
   },
-  onAction: (action) => dispatch(action === 'start' ? { type: action, wishes: view.wishes } : { type: action }),
+  onAction: (action) => dispatch(action === 'start' ? { type: action, wishes: view.wishes, agreed: view.agreed } : { type: action }),
 });
 
 const microphone = new Microphone(navigator, {
@@ -183,6 +183,8 @@ function carryOut(effect) {
       view.clear();
       // The call is closed as soon as what has been said to it is done.
       return state.ready ? inTalk(leave, leave) : leave();
+    case 'askToAgree':
+      return view.askToAgree();
     case 'startTimer':
       return startTimer(effect.timer, effect.ms);
     case 'stopTimer':
@@ -268,7 +270,14 @@ function stopTimer(timer) {
   timers.delete(timer);
 }
 
+/** What the operator has decided of the first page; where it does not come, that is as it is in `index.html`. */
+async function settle() {
+  const { age, ask_rules: asks } = await (await fetch('/settings.json')).json();
+  if (Number.isInteger(age) && typeof asks === 'boolean') view.settle({ age, ask_rules: asks });
+}
+
 if (document.hidden) onVisibility();
+settle().catch(() => {});
 view.render(state);
 // English is in the page, whatever comes.
 speak(view.wanted).catch(() => speak('en')).catch(() => view.translate());

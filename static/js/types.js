@@ -83,7 +83,7 @@
 /** @typedef {{ who: Who, text: string }} Line what one of the two has typed */
 
 /**
- * @typedef {{ type: 'start', wishes: Wishes }
+ * @typedef {{ type: 'start', wishes: Wishes, agreed: boolean }
  *   | { type: 'retry' | 'stop' | 'accept' | 'decline' | 'mute' | 'end' | 'again' | 'rest' | 'vanish' | 'own-voice' | 'try-voice' | 'breath' }
  *   | { type: 'typing', open: boolean }
  *   | { type: 'type', text: string }
@@ -109,7 +109,7 @@
  *   From the visitor; the microphone; the socket; the scripts of a call; the call; the browser; the clock.
  *
  * @typedef {{ do: 'unlock' | 'fetch' | 'ask' | 'release' | 'connect' | 'hurry' | 'renew' | 'disconnect'
- *     | 'restart' | 'summon' | 'dismiss' | 'vanish' | 'stopTimers' }
+ *     | 'restart' | 'summon' | 'dismiss' | 'vanish' | 'askToAgree' | 'stopTimers' }
  *   | { do: 'send', frame: ClientFrame }
  *   | { do: 'check', aloud?: boolean }
  *   | { do: 'begin', match: Matched, voice: Voice, muted: boolean }

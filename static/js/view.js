@@ -39,6 +39,8 @@ export class View {
   #parts = [];
   #country;
   #summoned = false;
+  /** From which age on somebody may come; what the page says until the server has said it. */
+  #age = 18;
 
   /**
    * @param {Document} document
@@ -99,6 +101,8 @@ export class View {
     for (const button of this.#tongues) button.setAttribute('aria-pressed', String(button.lang === language));
     // What was said before was said in another language.
     this.#status.textContent = '';
+    this.#one('[data-part="rules"]').setAttribute('href', `/rules#${language}`);
+    this.#drawTerms();
     this.#drawLanguages();
     this.#drawHelp();
     this.summon(this.#summoned);
@@ -107,6 +111,37 @@ export class View {
       for (const part of this.#parts) part.render(this.#drawn);
     }
     delete root.dataset.words;
+  }
+
+  /**
+   * What the operator has decided of this page.
+   * @param {{ age: number, ask_rules: boolean }} settings
+   */
+  settle({ age, ask_rules: asks }) {
+    this.#age = age;
+    this.#one('[data-part="agree"]').hidden = !asks;
+    this.#one('[data-part="terms"]').hidden = asks;
+    this.#drawTerms();
+  }
+
+  /** Whether the visitor has ticked the box, where there is one. */
+  get agreed() {
+    return this.#one('[data-part="agree"]').hidden || this.#agreement.checked;
+  }
+
+  /** What the start waits for. */
+  askToAgree() {
+    this.#agreement.focus();
+    this.announce('agree.first');
+  }
+
+  #drawTerms() {
+    this.#write(this.#one('[data-part="terms"]'), this.#say('landing.age', { age: this.#age }));
+    this.#write(this.#one('[data-part="agree-text"]'), this.#say('agree', { age: this.#age }));
+  }
+
+  get #agreement() {
+    return /** @type {HTMLInputElement} */ (this.#one('[data-part="agree"] input'));
   }
 
   /**

@@ -22,6 +22,7 @@ mod privacy;
 mod relay;
 mod ring;
 mod room;
+mod rules;
 mod sas;
 mod server;
 mod shape;

@@ -28,7 +28,7 @@ function walk(...events) {
   return { state, effects, did: effects.map((effect) => effect.do), sent: effects.filter((effect) => effect.do === 'send').map((effect) => effect.frame) };
 }
 
-const START = { type: 'start', wishes: WISHES };
+const START = { type: 'start', wishes: WISHES, agreed: true };
 const WAITING = [START, 'ready', welcome(), 'granted'];
 const CONNECTING = [...WAITING, matched()];
 const DESCRIBED = [...CONNECTING, { type: 'described', description: DESCRIPTION }, describe];
@@ -53,7 +53,7 @@ const WAYS = {
 
 /** Every event there is, as it can come; frames and timers one by one. */
 const EVENTS = [
-  START,
+  START, { ...START, agreed: false },
   ...['retry', 'stop', 'accept', 'decline', 'mute', 'end', 'again', 'rest', 'vanish', 'granted', 'devices', 'doubt', 'checked',
     'down', 'connected', 'weak', 'failed', 'bye', 'unverified', 'ready', 'missing', 'hidden', 'visible', 'online', 'pagehide',
     'own-voice', 'try-voice', 'breath'].map((type) => ({ type })),
@@ -73,7 +73,7 @@ const EVENTS = [
   { type: 'typing', open: true }, { type: 'typing', open: false }, { type: 'type', text: 'hello' }, line('me'), line('them'),
 ];
 
-const label = (event) => [event.type, event.open, event.on?.toString(), event.line?.who, event.voice, event.ok?.toString(), event.frame?.type, event.frame?.why, event.timer, event.problem, event.frame?.call?.slice(0, 4)].filter(Boolean).join(' ');
+const label = (event) => [event.type, event.agreed?.toString(), event.open, event.on?.toString(), event.line?.who, event.voice, event.ok?.toString(), event.frame?.type, event.frame?.why, event.timer, event.problem, event.frame?.call?.slice(0, 4)].filter(Boolean).join(' ');
 
 /** Whether this state and another are the same for whoever asks what can happen. */
 const key = (state) => JSON.stringify(state);
@@ -168,6 +168,22 @@ test('a breath outlasts a line that is thin, and ends with the call', () => {
     .map(({ name, breath, theirs: other }) => [name, breath, other]), [['rejoining', true, true], ['talking', true, true]]);
   for (const end of ['end', 'bye', 'unverified']) assert.equal(walk(...TALKING, 'breath', end).state.name, 'ended');
   assert.equal(walk(...CONNECTING, 'breath', ended('vanished')).state.breath, false, 'it was meant for this partner');
+});
+
+test('where the operator asks for a box, nothing begins before it is ticked', () => {
+  const { state, did } = walk({ ...START, agreed: false });
+  assert.deepEqual([state.name, did], ['landing', ['askToAgree']]);
+  assert.equal(walk({ ...START, agreed: false }, START).state.name, 'asking');
+  assert.equal(walk(...TALKING, 'end', 'again').state.name, 'asking', 'it is said once');
+});
+
+test('leaving at once: microphone, call and socket, and only then away; the farewell keeps nobody', () => {
+  for (const name of NAMES) {
+    const { state, effects, did } = walk(...WAYS[name], 'vanish');
+    assert.equal(state.name, 'landing');
+    assert.deepEqual(did, ['stopTimers', 'release', 'hangUp', 'send', 'disconnect', 'wake', 'dismiss', 'vanish'], name);
+    assert.deepEqual(effects[2], { do: 'hangUp', bye: true, atOnce: true });
+  }
 });
 
 test('no dead ends: from everywhere one can get back to the first page and on to a conversation', () => {

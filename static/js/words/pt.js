@@ -12,6 +12,10 @@ export const words = {
 
   'landing.title': 'Converse com alguém, de pessoa para pessoa.',
   'landing.terms': 'Sem nome, sem conta. Você pode sair quando quiser.',
+  'landing.age': 'Ao começar, você diz que tem {age} anos ou mais e que vai tratar bem a outra pessoa.',
+  'rules': 'Dez regras curtas',
+  'agree': 'Tenho {age} anos ou mais e vou tratar bem a outra pessoa.',
+  'agree.first': 'Uma coisa antes: marque a caixa, por favor.',
   'landing.start': 'Encontrar alguém para conversar',
   'landing.stranger': 'Você não conhece a outra pessoa, e ela não é terapeuta.',
   'landing.next': 'O que vai acontecer',
