@@ -69,6 +69,7 @@ pub async fn serve(method: Method, uri: Uri, headers: HeaderMap) -> Response {
         "" => "index.html",
         "privacy" => "privacy.html",
         "rules" => "rules.html",
+        "help" => "help.html",
         path => path,
     };
     if path == HASHES {

@@ -8,6 +8,7 @@ mod classifier;
 mod disguise;
 mod files;
 mod guard;
+mod help;
 mod http;
 mod languages;
 mod leaving;
