@@ -1,4 +1,4 @@
-//! The door: HTTP, the page's files, and the WebSocket of each visitor.
+//! The house: HTTP, the page's files, and the WebSocket of each visitor.
 
 mod files;
 mod forwarded;
@@ -46,14 +46,25 @@ const HEALTH: &str = "/healthz";
 /// Where the first page finds what the operator has decided of it.
 const SETTINGS: &str = "/settings.json";
 
+/// How far a server is on its way out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Leaving {
+    /// It stays.
+    No,
+    /// Nobody is paired any more; calls go on until then.
+    After(Instant),
+    /// At once.
+    Now,
+}
+
 /// What every socket's task shares.
 pub struct House {
     /// Pairs those who wait.
     pub matchmaker: Matchmaker,
     /// Makes credentials and ends calls.
     pub relay: relay::Handle,
-    /// Turns true when the server stops.
-    pub closing: watch::Sender<bool>,
+    /// How far the server is on its way out.
+    pub leaving: watch::Sender<Leaving>,
     /// What anybody gets.
     pub guard: Arc<Guard>,
     config: Config,
@@ -69,7 +80,7 @@ impl House {
         Self {
             matchmaker: Matchmaker::default(),
             relay,
-            closing: watch::Sender::new(false),
+            leaving: watch::Sender::new(Leaving::No),
             guard,
             config,
             lobby: Lobby::default(),
@@ -81,7 +92,7 @@ impl House {
 /// Everything that HTTP serves.
 pub fn router(house: Arc<House>) -> Router {
     Router::new()
-        .route(HEALTH, get(async || "well\n"))
+        .route(HEALTH, get(health))
         .route(SETTINGS, get(settings))
         .fallback(files::serve)
         .layer(CompressionLayer::new())
@@ -98,6 +109,14 @@ async fn settings(State(house): State<Arc<House>>) -> Response {
     let Config { age, ask_rules, .. } = &house.config;
     let headers = [(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-cache")];
     (headers, json!({ "age": age, "ask_rules": ask_rules }).to_string()).into_response()
+}
+
+/// Whether new visitors can be sent here.
+async fn health(State(house): State<Arc<House>>) -> Response {
+    match *house.leaving.borrow() {
+        Leaving::No => "well\n".into_response(),
+        Leaving::After(_) | Leaving::Now => (StatusCode::SERVICE_UNAVAILABLE, "closing\n").into_response(),
+    }
 }
 
 /// Who asks, as every handler may know it.
