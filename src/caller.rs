@@ -24,6 +24,7 @@
 //! | `description.rs` | our SDP to five values, the partner's five values to SDP |
 //! | [`sas`] | the six emoji |
 //! | [`text`] | what the two type to each other |
+//! | [`breath`] | whether one of them takes a breath |
 //! | `peer.rs` and under it | the peer connection, and everything that is peculiar to the crate |
 //! | `delay.rs` | what is heard, said again a second later |
 //! | `padding.rs` | packets of one size, whatever is said |
@@ -31,6 +32,7 @@
 //! | `call.rs` | [`Call`], the handle to it |
 //! | this one | from `hello` to the match |
 
+pub mod breath;
 mod call;
 mod conversation;
 mod delay;

@@ -79,6 +79,8 @@ export const INITIAL = {
   described: false,
   answered: false,
   muted: false,
+  breath: false,
+  theirs: false,
   typing: false,
   unread: false,
   lines: [],
@@ -130,7 +132,7 @@ const fetch = (state) => (state.ready ? [] : [{ do: 'fetch' }]);
 /** Nothing of a call is left. */
 /** @satisfies {Partial<State>} */
 const NO_CALL = {
-  match: null, held: [], described: false, answered: false, muted: false, typing: false, unread: false, lines: [], unheard: false,
+  match: null, held: [], described: false, answered: false, muted: false, breath: false, theirs: false, typing: false, unread: false, lines: [], unheard: false,
 };
 
 /**
@@ -289,6 +291,39 @@ const toggleMute = (state) =>
     ? stay(state, { muted: false }, { do: 'mute', on: false }, { do: 'check', aloud: true })
     : stay(state, { muted: true }, { do: 'mute', on: true }, { do: 'say', word: 'muted' });
 
+/** Whether one of the two takes a breath, and so neither is heard. @param {State} state */
+const isHeld = ({ breath, theirs }) => breath || theirs;
+
+/**
+ * One press, and neither hears the other; another one, and both do, unless the other takes a breath as well.
+ * @param {State} state
+ * @returns {Step}
+ */
+const toggleBreath = (state) => {
+  const { breath, theirs, unheard, muted } = state;
+  /** @type {Effect[]} */
+  const said = !breath ? [{ do: 'say', word: 'breath.mine', then: 'breath.mine.text' }]
+    : theirs ? [{ do: 'say', word: 'breath.theirs', then: 'breath.theirs.text' }]
+      : unheard ? [{ do: 'say', word: 'voice.unheard' }]
+        : muted ? [{ do: 'say', word: 'muted' }]
+          : [{ do: 'check', aloud: true }];
+  return stay(state, { breath: !breath }, { do: 'hold', on: !breath || theirs }, { do: 'breathe', on: !breath }, ...said);
+};
+
+/**
+ * The partner takes a breath or is back. Nobody is told who takes one too.
+ * @param {State} state
+ * @param {{ on: boolean }} event
+ * @returns {Step}
+ */
+const theirBreath = (state, { on }) => {
+  /** @type {Effect[]} */
+  const said = state.breath ? []
+    : on ? [{ do: 'say', word: 'breath.theirs', then: 'breath.theirs.text' }]
+      : [{ do: 'say', word: 'breath.over' }, { do: 'check' }];
+  return stay(state, { theirs: on }, { do: 'hold', on: on || state.breath }, ...said);
+};
+
 /**
  * Another voice in the middle of a call, or the same one anew.
  * @param {State} state
@@ -304,7 +339,7 @@ const speakAs = (state, voice) =>
  */
 const disguised = (state, { ok }) => {
   if (state.voice === 'own') return stay(state);
-  const again = ok && state.unheard && !state.muted;
+  const again = ok && state.unheard && !state.muted && !isHeld(state);
   return stay(state, { unheard: !ok },
     ...(ok ? [] : [/** @type {Effect} */ ({ do: 'say', word: 'voice.unheard' })]),
     ...(again ? [/** @type {Effect} */ ({ do: 'say', word: 'unmuted' })] : []));
@@ -428,6 +463,8 @@ const CALLING = {
   ...TO_PARTNER,
   ...TYPING,
   mute: toggleMute,
+  breath: toggleBreath,
+  'their-breath': theirBreath,
   end: (state) => end(state, 'self', { leave: true, bye: true }),
   bye: (state) => end(state, 'left', { leave: true, bye: false }),
   voice: (state, { voice }) => speakAs(state, voice),
@@ -437,7 +474,7 @@ const CALLING = {
   // The six emoji did not come about as they have to.
   unverified: (state) => end(state, 'unverified', { leave: true, bye: true }),
   doubt: (state) => stay(state, {}, { do: 'check' }),
-  checked: (state) => stay(state, {}, ...(state.muted || state.unheard ? [] : [/** @type {Effect} */ ({ do: 'say', word: 'unmuted' })])),
+  checked: (state) => stay(state, {}, ...(state.muted || state.unheard || isHeld(state) ? [] : [/** @type {Effect} */ ({ do: 'say', word: 'unmuted' })])),
   // The microphone has gone in the middle of a call. The call goes on, and the page says what is so.
   refused: (state) => (state.muted ? stay(state) : toggleMute(state)),
 };
@@ -445,7 +482,7 @@ const CALLING = {
 /** @type {Record<Name, Row>} */
 const TABLE = {
   landing: {
-    start: (state, { wishes }) => ask(state, wishes),
+    start: (state, { wishes, agreed }) => (agreed ? ask(state, wishes) : stay(state, {}, { do: 'askToAgree' })),
     'hear-yourself': (state) => ask({ ...state, alone: true }),
     // Granted after all, when nobody wants it any more.
     granted: (state) => stay(state, {}, { do: 'release' }),
@@ -582,7 +619,8 @@ const TABLE = {
     timeout: (state, { timer }) => (timer !== 'unreachable' ? toHeard(state) : state.match ? stay(state) : toOffline(state)),
   },
   heard: {
-    start: (state, { wishes }) => ask({ ...state, alone: false }, wishes),
+    // The box to tick is on the first page.
+    start: (state, { wishes, agreed }) => (agreed ? ask({ ...state, alone: false }, wishes) : toLanding(state)),
     'hear-yourself': (state) => ask(state),
     stop: toLanding,
     granted: (state) => stay(state, {}, { do: 'release' }),
@@ -630,7 +668,7 @@ const stopEverything = (state) => {
   return {
     state: landing,
     effects: [
-      { do: 'stopTimers' }, { do: 'release' }, { do: 'hangUp', bye: true }, LEAVE, { do: 'disconnect' },
+      { do: 'stopTimers' }, { do: 'release' }, { do: 'hangUp', bye: true, atOnce: true }, LEAVE, { do: 'disconnect' },
       { do: 'wake', on: false }, { do: 'dismiss' },
     ],
   };

@@ -9,6 +9,7 @@ import { SafetyView } from './safety-view.js';
 import { Call } from './call.js';
 import { Device } from './device.js';
 import { Disguise } from './disguise.js';
+import { GuideView } from './guide-view.js';
 import { HearView } from './hear-view.js';
 import { Meter } from './meter.js';
 import { Panel } from './panel.js';
@@ -62,6 +63,8 @@ export class Talk {
     this.#window = window;
     this.#view = view;
     this.#callView = new CallView(window.document, words);
+    view.add(this.#callView);
+    view.add(new GuideView(window, words.say));
     view.add(new SafetyView(window.document, words, (category) => dispatch({ type: 'tell', category })));
     view.add(new HearView(window.document, words.say));
     this.#microphone = microphone;
@@ -120,6 +123,7 @@ export class Talk {
       onBye: () => dispatch({ type: 'bye' }),
       onEmoji: (emoji) => this.#callView.compare(emoji),
       onUnverified: () => dispatch({ type: 'unverified' }),
+      onBreath: (on) => dispatch({ type: 'their-breath', on }),
       onLine: (who, text) => dispatch({ type: 'line', line: { who, text } }),
     }, this.#view.secluded?.RTCPeerConnection);
     this.#meter.listen('me', this.#microphone.stream);
@@ -159,11 +163,19 @@ export class Talk {
     this.#call?.type(text);
   }
 
-  /** @param {boolean} bye */
-  hangUp(bye) {
+  /** Whether this side takes a breath. @param {boolean} on */
+  breathe(on) {
+    this.#call?.breathe(on);
+  }
+
+  /**
+   * @param {boolean} bye
+   * @param {boolean} [atOnce]
+   */
+  hangUp(bye, atOnce) {
     this.#hearing?.close();
     this.#hearing = null;
-    this.#call?.close(bye);
+    this.#call?.close(bye, atOnce);
     this.#call = null;
     this.#dress('own');
     this.#view.hear(null);

@@ -71,6 +71,8 @@
  * @property {boolean} described whether this side's description is out
  * @property {boolean} answered whether the partner's description is here
  * @property {boolean} muted
+ * @property {boolean} breath whether the visitor takes a breath: while one of the two does, neither is heard
+ * @property {boolean} theirs whether the partner does
  * @property {boolean} typing whether the text line is open in front of the visitor
  * @property {boolean} unread whether the partner has typed while it was not
  * @property {readonly Line[]} lines the last of what was typed in this call
@@ -86,10 +88,10 @@
 /** @typedef {{ who: Who, text: string }} Line what one of the two has typed */
 
 /**
- * @typedef {{ type: 'start', wishes: Wishes }
+ * @typedef {{ type: 'start', wishes: Wishes, agreed: boolean }
  *   | { type: 'hear-yourself' | 'done' }
  *   | { type: 'found', found: Found }
- *   | { type: 'retry' | 'stop' | 'accept' | 'decline' | 'mute' | 'end' | 'again' | 'rest' | 'vanish' | 'own-voice' | 'try-voice' }
+ *   | { type: 'retry' | 'stop' | 'accept' | 'decline' | 'mute' | 'end' | 'again' | 'rest' | 'vanish' | 'own-voice' | 'try-voice' | 'breath' }
  *   | { type: 'typing', open: boolean }
  *   | { type: 'type', text: string }
  *   | { type: 'voice', voice: Voice }
@@ -107,23 +109,25 @@
  *   | { type: 'renewed', ufrag: string, pwd: string }
  *   | { type: 'connected' | 'weak' | 'failed' | 'bye' | 'unverified' }
  *   | { type: 'line', line: Line }
+ *   | { type: 'their-breath', on: boolean }
  *   | { type: 'disguised', ok: boolean }
  *   | { type: 'hidden' | 'visible' | 'online' | 'pagehide' }
  *   | { type: 'timeout', timer: Timer }} Event
  *   From the visitor; the microphone; the socket; the scripts of a call; the call; the browser; the clock.
  *
  * @typedef {{ do: 'unlock' | 'fetch' | 'ask' | 'release' | 'connect' | 'hurry' | 'renew' | 'disconnect'
- *     | 'restart' | 'summon' | 'dismiss' | 'vanish' | 'stopTimers' }
+ *     | 'restart' | 'summon' | 'dismiss' | 'vanish' | 'askToAgree' | 'stopTimers' }
  *   | { do: 'send', frame: ClientFrame }
  *   | { do: 'check', aloud?: boolean }
  *   | { do: 'begin', match: Matched, voice: Voice, muted: boolean, alone?: boolean }
  *   | { do: 'pass', frame: PartnerFrame }
- *   | { do: 'hangUp', bye: boolean }
- *   | { do: 'mute', on: boolean }
+ *   | { do: 'hangUp', bye: boolean, atOnce?: true }
+ *   | { do: 'mute' | 'hold' | 'breathe', on: boolean }
  *   | { do: 'type', text: string }
  *   | { do: 'speakAs', voice: Voice }
  *   | { do: 'wake', on: boolean }
- *   | { do: 'say', word: 'waiting.long' | 'muted' | 'unmuted' | 'type.unread' | 'voice.unheard' | 'hear.title' }
+ *   | { do: 'say', word: 'waiting.long' | 'muted' | 'unmuted' | 'type.unread' | 'voice.unheard' | 'hear.title' | 'breath.over' }
+ *   | { do: 'say', word: 'breath.mine' | 'breath.theirs', then: 'breath.mine.text' | 'breath.theirs.text' }
  *   | { do: 'startTimer', timer: Timer, ms: number }
  *   | { do: 'stopTimer', timer: Timer }} Effect
  *
@@ -151,6 +155,8 @@
  * @property {() => number} random from 0 to 1
  */
 
+/** @typedef {Pick<Surroundings, 'setTimer' | 'clearTimer'> & { now: () => number }} Clock in milliseconds */
+
 /**
  * @typedef {object} ConnectionHandlers
  * @property {(frame: ServerFrame) => void} onFrame every frame, `welcome` included
@@ -167,6 +173,7 @@
  * @property {() => void} onWeak nothing has come for a moment
  * @property {() => void} onFailed the line is down for good, unless it is made anew
  * @property {() => void} onBye the partner has left
+ * @property {(on: boolean) => void} onBreath whether the partner takes a breath, at every change
  * @property {(who: Who, text: string) => void} onLine one of the two has typed this; only where they may
  * @property {(emoji: number[]) => void} onEmoji the six to compare, once
  * @property {() => void} onUnverified there are none, or a certificate has changed: somebody may have come between

@@ -1,6 +1,7 @@
 //! Everything that needs the real server: it runs as its own process, on a port of its own, and is spoken to as
 //! visitors do. One binary, for link time.
 
+mod breath;
 mod browser;
 mod caller;
 mod classifier;
@@ -8,11 +9,14 @@ mod disguise;
 mod files;
 mod guard;
 mod hear;
+mod help;
 mod http;
 mod installed;
 mod languages;
+mod leaving;
 mod line;
 mod linking;
+mod loading;
 mod looks;
 mod mixed;
 mod model;
@@ -21,7 +25,9 @@ mod page;
 mod privacy;
 mod reader;
 mod relay;
+mod ring;
 mod room;
+mod rules;
 mod sas;
 mod server;
 mod shape;

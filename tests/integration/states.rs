@@ -534,7 +534,7 @@ impl Browser {
     }
 
     /// Presses Tab until the control with this `data-action` has the focus.
-    async fn tab_to(&self, action: &str) -> &Self {
+    pub async fn tab_to(&self, action: &str) -> &Self {
         let at = "return document.activeElement.dataset.action ?? ''";
         for _ in 0..30 {
             if self.run(at, vec![]).await == json!(action) {
@@ -546,7 +546,7 @@ impl Browser {
     }
 
     /// Presses and lets go of one key.
-    async fn key(&self, key: impl Into<char>) -> &Self {
+    pub async fn key(&self, key: impl Into<char>) -> &Self {
         let key = key.into();
         self.driver.action_chain().key_down(key).key_up(key).perform().await.expect("a key");
         self

@@ -28,7 +28,7 @@ function walk(...events) {
   return { state, effects, did: effects.map((effect) => effect.do), sent: effects.filter((effect) => effect.do === 'send').map((effect) => effect.frame) };
 }
 
-const START = { type: 'start', wishes: WISHES };
+const START = { type: 'start', wishes: WISHES, agreed: true };
 const WAITING = [START, 'ready', welcome(), 'granted'];
 const CONNECTING = [...WAITING, matched()];
 const DESCRIBED = [...CONNECTING, { type: 'described', description: DESCRIPTION }, describe];
@@ -59,11 +59,12 @@ const WAYS = {
 
 /** Every event there is, as it can come; frames and timers one by one. */
 const EVENTS = [
-  START,
+  START, { ...START, agreed: false },
   ...['retry', 'stop', 'accept', 'decline', 'mute', 'end', 'again', 'rest', 'vanish', 'granted', 'devices', 'doubt', 'checked',
     'down', 'connected', 'weak', 'failed', 'bye', 'unverified', 'ready', 'missing', 'hidden', 'visible', 'online', 'pagehide',
-    'own-voice', 'try-voice', 'hear-yourself', 'done'].map((type) => ({ type })),
+    'own-voice', 'try-voice', 'breath', 'hear-yourself', 'done'].map((type) => ({ type })),
   { type: 'voice', voice: 'own' }, { type: 'voice', voice: 'deeper' },
+  { type: 'their-breath', on: true }, { type: 'their-breath', on: false },
   { type: 'disguised', ok: true }, { type: 'disguised', ok: false },
   ...['dismissed', 'site', 'system', 'none', 'busy', 'ignored', 'unsupported', 'calls'].map((problem) => ({ type: 'refused', problem })),
   { type: 'described', description: DESCRIPTION },
@@ -79,7 +80,7 @@ const EVENTS = [
   found(), found('silent', 'unknown', 'tcp'),
 ];
 
-const label = (event) => [event.type, event.open, event.line?.who, event.voice, event.ok?.toString(), event.frame?.type, event.frame?.why, event.timer, event.problem, event.frame?.call?.slice(0, 4), event.found?.microphone].filter(Boolean).join(' ');
+const label = (event) => [event.type, event.agreed?.toString(), event.open, event.on?.toString(), event.line?.who, event.voice, event.ok?.toString(), event.frame?.type, event.frame?.why, event.timer, event.problem, event.frame?.call?.slice(0, 4), event.found?.microphone].filter(Boolean).join(' ');
 
 /** Whether this state and another are the same for whoever asks what can happen. */
 const key = (state) => JSON.stringify(state);
@@ -121,6 +122,7 @@ for (const name of NAMES) {
       }
       if (!CALLS.includes(state.name)) {
         assert.deepEqual([state.typing, state.unread, state.lines], [false, false, []], 'what was typed is gone with the call');
+        assert.deepEqual([state.breath, state.theirs], [false, false], 'and nobody holds a breath');
       }
       if ((CALLS.includes(before.name) || before.name === 'hearing' && before.match) && !CALLS.includes(state.name) && state.name !== before.name) {
         assert.ok(effects.some((effect) => effect.do === 'hangUp'), 'a call that is left is hung up');
@@ -132,6 +134,70 @@ for (const name of NAMES) {
   }
 }
 
+const said = ({ effects }) => effects.filter((effect) => effect.do === 'say').map(({ word }) => word);
+const held = ({ effects }) => effects.filter((effect) => effect.do === 'hold').map(({ on }) => on);
+const theirs = (on) => ({ type: 'their-breath', on });
+
+test('a breath holds both directions, in every state of a call, and changes no mute', () => {
+  for (const name of CALLS) {
+    for (const before of [[], ['mute']]) {
+      const taken = walk(...WAYS[name], ...before, 'breath');
+      assert.deepEqual([taken.state.name, taken.state.breath, taken.state.muted], [name, true, before.length > 0]);
+      assert.deepEqual(taken.effects, [
+        { do: 'hold', on: true }, { do: 'breathe', on: true }, { do: 'say', word: 'breath.mine', then: 'breath.mine.text' },
+      ]);
+      const back = walk(...WAYS[name], ...before, 'breath', 'breath');
+      assert.deepEqual([back.state.breath, back.state.muted, held(back)], [false, before.length > 0, [false]]);
+      assert.deepEqual(back.effects.slice(2), before.length > 0 ? [{ do: 'say', word: 'muted' }] : [{ do: 'check', aloud: true }]);
+    }
+  }
+  const muted = walk(...TALKING, 'breath', 'mute', 'breath');
+  assert.deepEqual([muted.state.muted, held(muted), said(muted)], [true, [false], ['muted']], 'muted meanwhile, muted afterwards');
+});
+
+test('the partner’s breath is said once and holds this side as well', () => {
+  const taken = walk(...TALKING, theirs(true));
+  assert.deepEqual([taken.state.theirs, held(taken), said(taken)], [true, [true], ['breath.theirs']]);
+  const back = walk(...TALKING, theirs(true), theirs(false));
+  assert.deepEqual([back.state.theirs, held(back), said(back)], [false, [false], ['breath.over']]);
+  assert.deepEqual(said(walk(...TALKING, theirs(true), 'mute', 'mute')), [], 'nothing is said that is not so');
+  assert.deepEqual(said(walk(...TALKING, theirs(true), 'checked')), []);
+});
+
+test('both may take one at once, and neither is heard until both are back', () => {
+  for (const [first, second] of [['breath', theirs(true)], [theirs(true), 'breath']]) {
+    const both = walk(...TALKING, first, second);
+    assert.deepEqual([both.state.breath, both.state.theirs], [true, true]);
+    const [one, other] = [walk(...TALKING, first, second, 'breath'), walk(...TALKING, first, second, theirs(false))];
+    assert.deepEqual([held(one), said(one)], [[true], ['breath.theirs']]);
+    assert.deepEqual([held(other), said(other)], [[true], []], 'who takes one is left in peace');
+    assert.deepEqual(held(walk(...TALKING, first, second, 'breath', theirs(false))), [false]);
+  }
+});
+
+test('a breath outlasts a line that is thin, and ends with the call', () => {
+  assert.deepEqual(['failed', 'connected'].map((event, index, all) => walk(...TALKING, 'breath', theirs(true), ...all.slice(0, index + 1)).state)
+    .map(({ name, breath, theirs: other }) => [name, breath, other]), [['rejoining', true, true], ['talking', true, true]]);
+  for (const end of ['end', 'bye', 'unverified']) assert.equal(walk(...TALKING, 'breath', end).state.name, 'ended');
+  assert.equal(walk(...CONNECTING, 'breath', ended('vanished')).state.breath, false, 'it was meant for this partner');
+});
+
+test('where the operator asks for a box, nothing begins before it is ticked', () => {
+  const { state, did } = walk({ ...START, agreed: false });
+  assert.deepEqual([state.name, did], ['landing', ['askToAgree']]);
+  assert.equal(walk({ ...START, agreed: false }, START).state.name, 'asking');
+  assert.equal(walk(...TALKING, 'end', 'again').state.name, 'asking', 'it is said once');
+});
+
+test('leaving at once: microphone, call and socket, and only then away; the farewell keeps nobody', () => {
+  for (const name of NAMES) {
+    const { state, effects, did } = walk(...WAYS[name], 'vanish');
+    assert.equal(state.name, 'landing');
+    assert.deepEqual(did, ['stopTimers', 'release', 'hangUp', 'send', 'disconnect', 'wake', 'dismiss', 'vanish'], name);
+    assert.deepEqual(effects[2], { do: 'hangUp', bye: true, atOnce: true });
+  }
+});
+
 test('no dead ends: from everywhere one can get back to the first page and on to a conversation', () => {
   // Everything that can be reached, and from where.
   const reached = new Map([[key(INITIAL), { state: INITIAL, to: new Set() }]]);
@@ -141,7 +207,7 @@ test('no dead ends: from everywhere one can get back to the first page and on to
     for (const event of EVENTS) {
       const { state: next } = reduce(state, event);
       // What is typed, and which voice is spoken with, opens and closes nothing.
-      const known = { ...next, held: next.held.slice(0, 2), typing: false, unread: false, lines: [], voice: INITIAL.voice, unheard: false, found: next.found && found().found };
+      const known = { ...next, held: next.held.slice(0, 2), typing: false, unread: false, lines: [], voice: INITIAL.voice, unheard: false, found: next.found && found().found, breath: false, theirs: false };
       reached.get(key(state)).to.add(key(known));
       if (reached.has(key(known))) continue;
       reached.set(key(known), { state: known, to: new Set() });

@@ -1,6 +1,7 @@
 //! The two voices: the packets that this side says, and those of the partner.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -70,22 +71,34 @@ impl Heard {
 
 /// Packets that this side says once each, in place of those that it says over and over.
 #[derive(Default)]
-pub(crate) struct Spoken(Mutex<VecDeque<Bytes>>);
+pub(crate) struct Spoken {
+    packets: Mutex<VecDeque<Bytes>>,
+    held: AtomicBool,
+}
 
 impl Spoken {
     /// How many wait at the most, a fifth of a second: what is older is not worth saying any more.
     const MOST: usize = 10;
 
     pub(crate) fn push(&self, packet: Bytes) {
-        let mut packets = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut packets = self.packets.lock().unwrap_or_else(PoisonError::into_inner);
         if packets.len() == Self::MOST {
             packets.pop_front();
         }
         packets.push_back(packet);
     }
 
+    /// Whether silence is said in place of everything.
+    pub(crate) fn hold(&self, on: bool) {
+        self.held.store(on, Ordering::Relaxed);
+    }
+
+    fn is_held(&self) -> bool {
+        self.held.load(Ordering::Relaxed)
+    }
+
     fn pop(&self) -> Option<Bytes> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).pop_front()
+        self.packets.lock().unwrap_or_else(PoisonError::into_inner).pop_front()
     }
 }
 
@@ -152,6 +165,7 @@ impl Voice {
     pub(super) async fn speak(self, mut connected: watch::Receiver<bool>) {
         let Self { mut sequence_number, mut timestamp, .. } = self;
         let mut packets = self.packets.iter().cycle();
+        let silence = padding::pad(padding::SILENCE, padding::PACKET_BYTES);
         loop {
             let mut nudge = interval(NUDGE);
             nudge.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -183,6 +197,7 @@ impl Voice {
                 else {
                     continue;
                 };
+                let payload = if self.spoken.is_held() { silence.clone() } else { payload };
                 let packet = rtp::Packet {
                     header: rtp::Header {
                         version: 2,

@@ -9,6 +9,10 @@ export const words = {
   'mic.calls.title': 'Dieser Browser kann hier kein Gespräch führen.',
   'mic.calls.text': 'Vielleicht hat eine Einstellung oder Erweiterung Anrufe (WebRTC) abgeschaltet. Mit einem anderen Browser könnte es gehen.',
 
+  'guide': 'Mit dem Ring atmen',
+  'guide.in': 'Einatmen',
+  'guide.out': 'Ausatmen',
+
   'offered.title': 'Jemand ist da. Bereit?',
   'offered.accept': 'Hallo sagen',
   'offered.decline': 'Jetzt nicht',
@@ -20,6 +24,14 @@ export const words = {
   'mute': 'Stumm',
   'muted': 'Du bist gerade nicht zu hören.',
   'unmuted': 'Du bist wieder zu hören.',
+  'breath': 'Luft holen',
+  'breath.back': 'Wieder da',
+  'breath.mine': 'Du holst gerade Luft.',
+  'breath.mine.text': 'Ihr hört einander gerade nicht. Komm zurück, wann du magst.',
+  'breath.theirs': 'Dein Gegenüber holt Luft.',
+  'breath.theirs.text': 'Vielleicht geht es gleich weiter, vielleicht nicht, und beides ist in Ordnung.',
+  'breath.both': 'Gerade holt ihr beide Luft.',
+  'breath.over': 'Dein Gegenüber ist wieder da.',
   'end': 'Beenden',
 
   'ended.self': 'Du bist gegangen. Danke, dass du da warst.',

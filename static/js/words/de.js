@@ -7,11 +7,16 @@ export const words = {
   'name': 'Sotto',
 
   'help': 'Brauchst du jetzt Hilfe?',
+  'leave': 'Sofort weg',
   'page.language': 'Sprache dieser Seite',
   'accessibility': 'Barrierefreiheit (auf Englisch)',
 
   'landing.title': 'Mit jemandem reden, zu zweit.',
   'landing.terms': 'Kein Name, kein Konto. Du kannst jederzeit gehen.',
+  'landing.age': 'Wenn du anfängst, sagst du damit, dass du mindestens {age} bist und freundlich sein wirst.',
+  'rules': 'Zehn kurze Regeln',
+  'agree': 'Ich bin mindestens {age} und werde freundlich sein.',
+  'agree.first': 'Eins noch: Setz bitte das Häkchen.',
   'landing.start': 'Jemanden zum Reden finden',
   'landing.stranger': 'Am anderen Ende ist jemand Fremdes, keine Beratungsstelle.',
   'landing.next': 'Was dann passiert',

@@ -8,6 +8,10 @@ export const words = {
   'mic.calls.title': 'This browser can’t make a call here.',
   'mic.calls.text': 'A setting or an extension may have switched calls (WebRTC) off. Another browser may do.',
 
+  'guide': 'Breathe with the ring',
+  'guide.in': 'Breathe in',
+  'guide.out': 'Breathe out',
+
   'offered.title': 'Someone’s here. Ready?',
   'offered.accept': 'Say hello',
   'offered.decline': 'Not now',
@@ -19,6 +23,14 @@ export const words = {
   'mute': 'Mute',
   'muted': 'They can’t hear you right now.',
   'unmuted': 'They can hear you again.',
+  'breath': 'Take a breath',
+  'breath.back': 'Come back',
+  'breath.mine': 'You’re taking a breath.',
+  'breath.mine.text': 'Neither of you hears the other. Come back whenever you like.',
+  'breath.theirs': 'They’re taking a breath.',
+  'breath.theirs.text': 'They’ll be back in a moment, or not, and both are fine.',
+  'breath.both': 'You’re both taking a breath.',
+  'breath.over': 'They’re back.',
   'end': 'End',
 
   'ended.self': 'You’ve left. Thank you for being here.',

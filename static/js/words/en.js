@@ -6,11 +6,16 @@ export const words = {
   'name': 'Sotto',
 
   'help': 'Need help now?',
+  'leave': 'Leave at once',
   'page.language': 'Language of this page',
   'accessibility': 'Accessibility',
 
   'landing.title': 'Talk with someone, one to one.',
   'landing.terms': 'No name, no account. You can leave at any time.',
+  'landing.age': 'By starting you say that you are {age} or over and will be kind.',
+  'rules': 'Ten short rules',
+  'agree': 'I am {age} or over, and will be kind.',
+  'agree.first': 'One thing first: please tick the box.',
   'landing.start': 'Find someone to talk to',
   'landing.stranger': 'The other person is a stranger, not a counsellor.',
   'landing.next': 'What will happen',

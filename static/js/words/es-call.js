@@ -9,6 +9,10 @@ export const words = {
   'mic.calls.title': 'Este navegador no puede hacer llamadas aquí.',
   'mic.calls.text': 'Puede que un ajuste o una extensión haya desactivado las llamadas (WebRTC). Quizá funcione con otro navegador.',
 
+  'guide': 'Respirar con el anillo',
+  'guide.in': 'Inspira',
+  'guide.out': 'Espira',
+
   'offered.title': 'Hay alguien aquí. ¿Empezamos?',
   'offered.accept': 'Decir hola',
   'offered.decline': 'Ahora no',
@@ -20,6 +24,14 @@ export const words = {
   'mute': 'Silenciar',
   'muted': 'La otra persona no te oye ahora mismo.',
   'unmuted': 'La otra persona te oye de nuevo.',
+  'breath': 'Tomar aire',
+  'breath.back': 'Volver',
+  'breath.mine': 'Estás tomando aire.',
+  'breath.mine.text': 'Por ahora, nadie oye a nadie. Vuelve cuando quieras.',
+  'breath.theirs': 'La otra persona está tomando aire.',
+  'breath.theirs.text': 'Volverá en un momento, o no, y las dos cosas están bien.',
+  'breath.both': 'Una pausa por ambos lados.',
+  'breath.over': 'La otra persona ha vuelto.',
   'end': 'Terminar',
 
   'ended.self': 'Has salido de la conversación. Gracias por haber estado aquí.',

@@ -7,11 +7,16 @@ export const words = {
   'name': 'Sotto',
 
   'help': '¿Necesitas ayuda ahora?',
+  'leave': 'Salir ya',
   'page.language': 'Idioma de esta página',
   'accessibility': 'Accesibilidad (en inglés)',
 
   'landing.title': 'Habla con alguien, de persona a persona.',
   'landing.terms': 'Sin nombre, sin cuenta. Puedes irte cuando quieras.',
+  'landing.age': 'Al empezar dices que tienes {age} años o más y que tratarás bien a la otra persona.',
+  'rules': 'Diez reglas breves',
+  'agree': 'Tengo {age} años o más y trataré bien a la otra persona.',
+  'agree.first': 'Una cosa antes: marca la casilla, por favor.',
   'landing.start': 'Encontrar a alguien con quien hablar',
   'landing.stranger': 'A la otra persona no la conoces, y no es terapeuta.',
   'landing.next': 'Qué va a pasar',

@@ -9,6 +9,10 @@ export const words = {
   'mic.calls.title': 'Ce navigateur ne peut pas passer d’appel ici.',
   'mic.calls.text': 'Un réglage ou une extension a peut-être désactivé les appels (WebRTC). Un autre navigateur conviendra peut-être.',
 
+  'guide': 'Respirer avec l’anneau',
+  'guide.in': 'Inspirez',
+  'guide.out': 'Expirez',
+
   'offered.title': 'Quelqu’un est là. C’est le bon moment ?',
   'offered.accept': 'Dire bonjour',
   'offered.decline': 'Pas maintenant',
@@ -20,6 +24,14 @@ export const words = {
   'mute': 'Couper le micro',
   'muted': 'L’autre personne ne vous entend pas en ce moment.',
   'unmuted': 'L’autre personne vous entend de nouveau.',
+  'breath': 'Souffler',
+  'breath.back': 'Revenir',
+  'breath.mine': 'Vous soufflez un peu.',
+  'breath.mine.text': 'Personne n’entend l’autre pour l’instant. Revenez quand vous voulez.',
+  'breath.theirs': 'L’autre personne souffle un peu.',
+  'breath.theirs.text': 'Elle reviendra dans un moment, ou non, et l’un comme l’autre est très bien.',
+  'breath.both': 'Une pause de part et d’autre.',
+  'breath.over': 'L’autre personne est revenue.',
   'end': 'Terminer',
 
   'ended.self': 'Vous avez quitté la conversation. Merci d’avoir été là.',

@@ -11,11 +11,16 @@ export const words = {
   'name': 'Sotto',
 
   'help': 'Besoin d’aide maintenant ?',
+  'leave': 'Partir tout de suite',
   'page.language': 'Langue de cette page',
   'accessibility': 'Accessibilité (en anglais)',
 
   'landing.title': 'Parler avec quelqu’un, en tête-à-tête.',
   'landing.terms': 'Sans nom, sans compte. Vous pouvez partir à tout moment.',
+  'landing.age': 'En commençant, vous dites que vous avez {age} ans ou plus et que vous ferez preuve de bienveillance.',
+  'rules': 'Dix règles brèves',
+  'agree': 'J’ai {age} ans ou plus, et je ferai preuve de bienveillance.',
+  'agree.first': 'Une chose d’abord : cochez la case, s’il vous plaît.',
   'landing.start': 'Trouver quelqu’un à qui parler',
   'landing.stranger': 'Vous ne connaissez pas l’autre personne, et elle n’est pas thérapeute.',
   'landing.next': 'Ce qui va se passer',

@@ -9,6 +9,10 @@ export const words = {
   'mic.calls.title': 'Este navegador não pode fazer chamadas aqui.',
   'mic.calls.text': 'Talvez uma configuração ou extensão tenha desligado as chamadas (WebRTC). Outro navegador pode servir.',
 
+  'guide': 'Respirar com o anel',
+  'guide.in': 'Inspire',
+  'guide.out': 'Expire',
+
   'offered.title': 'Alguém está aqui. Vamos começar?',
   'offered.accept': 'Dizer olá',
   'offered.decline': 'Agora não',
@@ -20,6 +24,14 @@ export const words = {
   'mute': 'Silenciar',
   'muted': 'A outra pessoa não ouve você agora.',
   'unmuted': 'A outra pessoa ouve você de novo.',
+  'breath': 'Respirar',
+  'breath.back': 'Voltar',
+  'breath.mine': 'Você está respirando um pouco.',
+  'breath.mine.text': 'Por enquanto, ninguém ouve ninguém. Volte quando quiser.',
+  'breath.theirs': 'A outra pessoa está respirando um pouco.',
+  'breath.theirs.text': 'Ela volta daqui a pouco, ou não, e as duas coisas estão bem.',
+  'breath.both': 'Uma pausa dos dois lados.',
+  'breath.over': 'A outra pessoa voltou.',
   'end': 'Encerrar',
 
   'ended.self': 'Você saiu da conversa. Agradecemos por ter estado aqui.',

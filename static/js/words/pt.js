@@ -7,11 +7,16 @@ export const words = {
   'name': 'Sotto',
 
   'help': 'Precisa de ajuda agora?',
+  'leave': 'Sair já',
   'page.language': 'Idioma desta página',
   'accessibility': 'Acessibilidade (em inglês)',
 
   'landing.title': 'Converse com alguém, de pessoa para pessoa.',
   'landing.terms': 'Sem nome, sem conta. Você pode sair quando quiser.',
+  'landing.age': 'Ao começar, você diz que tem {age} anos ou mais e que vai tratar bem a outra pessoa.',
+  'rules': 'Dez regras curtas',
+  'agree': 'Tenho {age} anos ou mais e vou tratar bem a outra pessoa.',
+  'agree.first': 'Uma coisa antes: marque a caixa, por favor.',
   'landing.start': 'Encontrar alguém para conversar',
   'landing.stranger': 'Você não conhece a outra pessoa, e ela não é terapeuta.',
   'landing.next': 'O que vai acontecer',
