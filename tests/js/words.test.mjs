@@ -243,6 +243,14 @@ describe('what is said', () => {
     assert.deepEqual([0, 1, 2].map(count), ['Vous pouvez parler dans 0 langue.', 'Vous pouvez parler dans 1 langue.', 'Vous pouvez parler dans 2 langues.']);
   });
 
+  test('is said where a browser names its language in no way that is a tag', async () => {
+    const { words } = setUp(['en-US@posix', 'en_GB', 'C', '', 'en-IE']);
+    await words.speak('en');
+    assert.equal(words.locale, 'en-IE');
+    assert.equal(setUp(['en-US@posix']).words.locale, 'en');
+    assert.equal(words.say('wishes.count', { count: 2 }), 'You can talk in 2 languages.');
+  });
+
   test('stays what it was where a language does not come', async () => {
     const { words, missing } = setUp();
     await words.speak('de');
