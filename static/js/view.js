@@ -30,7 +30,7 @@ export class View {
   #changePreferences;
   /** @type {State | null} */
   #drawn = null;
-  /** Whether the state has changed behind the open dialog. */
+  /** Whether the state has changed behind an open dialog. */
   #arrived = false;
   /** When the state last changed, on the clock of events. */
   #since = -Infinity;
@@ -64,7 +64,7 @@ export class View {
     document.addEventListener('click', ({ target, detail, timeStamp }) => {
       const control = target instanceof Element ? target.closest('[data-action]') : null;
       const action = control instanceof HTMLElement ? control.dataset.action : undefined;
-      if (action === 'help') this.#openHelp();
+      if (action === 'help') this.#help.showModal();
       else if (action && !(detail > 1 && timeStamp - this.#since < DOUBLE_MS)) onAction(/** @type {Action} */ (action));
     });
 
@@ -159,8 +159,15 @@ export class View {
   /** @param {string} text empty to say nothing, and no longer what was to be said */
   #tell(text) {
     clearTimeout(this.#telling);
-    this.#status.textContent = '';
-    if (text) this.#telling = setTimeout(() => { this.#status.textContent = text; }, TELL_MS);
+    const [status, place] = [this.#status, this.#dialog ?? this.#document.body];
+    status.textContent = '';
+    if (!text) return;
+    // Nothing outside an open dialog is read.
+    if (status.parentElement !== place) place.append(status);
+    this.#telling = setTimeout(() => {
+      if (place === (this.#dialog ?? this.#document.body)) status.textContent = text;
+      else this.#tell(text);
+    }, TELL_MS);
   }
 
   /**
@@ -244,26 +251,28 @@ export class View {
 
   /** A new state: what was said is over, and the focus goes to its heading. */
   #arrive() {
-    const heading = this.#all('main h1').find((element) => element.offsetParent !== null);
-    // A dialog keeps the focus; its reader hears the news from inside it.
-    this.#tell(this.#help.open && heading ? heading.textContent ?? '' : '');
-    this.#arrived = this.#help.open;
-    if (!this.#help.open) heading?.focus();
+    const heading = this.#heading;
+    // A dialog keeps the focus, and so does a section that goes on with other words: in the middle of a call somebody
+    // may be at a button, or type. Their reader hears the news all the same.
+    const stays = this.#dialog !== null || this.#isAt(heading);
+    this.#tell(stays ? heading?.textContent ?? '' : '');
+    this.#arrived = this.#dialog !== null;
+    if (!stays) heading?.focus();
   }
 
-  #openHelp() {
-    this.#help.showModal();
-    this.#status.textContent = '';
-    this.#help.append(this.#status);
+  /** Whether the focus is in the section of this heading. @param {HTMLElement | undefined} heading */
+  #isAt(heading) {
+    return heading?.closest('section')?.contains(this.#document.activeElement) ?? false;
   }
 
   #listenToHelp() {
     this.#one('[data-part="help-close"]').addEventListener('click', () => this.#help.close());
-    this.#help.addEventListener('close', () => {
-      this.#status.textContent = '';
-      this.#document.body.append(this.#status);
-      if (this.#arrived) this.#arrive();
-    });
+    // Of whichever dialog: it does not bubble.
+    this.#document.addEventListener('close', () => {
+      if (!this.#arrived || this.#dialog) return;
+      this.#arrived = false;
+      if (!this.#isAt(this.#heading)) this.#heading?.focus();
+    }, true);
     const select = this.#countries;
     select.addEventListener('change', () => {
       this.#country = select.value;
@@ -444,6 +453,16 @@ export class View {
 
   get #help() {
     return /** @type {HTMLDialogElement} */ (this.#one('dialog'));
+  }
+
+  /** The one in front, if any: help can be opened from within another, and nothing from within help. */
+  get #dialog() {
+    return this.#help.open ? this.#help : /** @type {HTMLDialogElement | null} */ (this.#document.querySelector('dialog[open]'));
+  }
+
+  /** Of what is shown. */
+  get #heading() {
+    return this.#all('main h1').find((element) => element.offsetParent !== null);
   }
 
   get #status() {

@@ -302,12 +302,17 @@ async fn a_line_typed_while_the_line_is_thin_arrives() {
         std::process::Command::new("kill").arg(signal).args(pids.split_whitespace()).status().expect("kill");
     };
     stand("-STOP");
+    one.run("document.querySelector('[data-part=line]').focus()", vec![]).await;
     one.until("rejoining").await;
+    one.says("The line is thin. Holding on.").await;
     one.types("are you there?").await;
     one.sees_typed("are you there?").await;
     stand("-CONT");
     other.sees_typed("are you there?").await;
     one.until("talking").await;
+    one.says("Hello is enough. So is silence.").await;
+    let focus = "return document.activeElement.dataset.part";
+    assert_eq!(one.run(focus, vec![]).await, json!("line"), "whoever types is not sent elsewhere");
     let shown: Value = other.run(LOG, vec![]).await;
     assert_eq!(shown, json!([["type.them", "are you there?"]]));
     one.quit().await;
