@@ -202,7 +202,7 @@ const report = (state, { category }) => {
   const call = match?.call ?? past;
   if (!call) return stay(state);
   const frame = send({ type: 'report', call, category });
-  if (!match) return stay(state, { ending: 'reported', past: null }, frame);
+  if (!match) return stay(state, { ending: 'told', past: null }, frame);
   const step = end(state, 'reported', { leave: false, bye: true });
   return { state: { ...step.state, past: null }, effects: [frame, ...step.effects] };
 };

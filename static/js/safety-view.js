@@ -60,6 +60,10 @@ export class SafetyView {
     } else this.#one('paused-title').textContent = say('paused.title', { time });
     const reportable = name === 'talking' || name === 'rejoining' || past !== null;
     if (!reportable && this.#dialog.open) this.#dialog.close();
+    // After the end there is no conversation that it could end.
+    const text = this.#one('report-text');
+    text.dataset.word = past === null ? 'report.text' : 'report.after';
+    text.textContent = say(past === null ? 'report.text' : 'report.after');
     this.#control.hidden = !reportable;
   }
 

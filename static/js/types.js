@@ -44,7 +44,7 @@
  * @typedef {'landing' | 'asking' | 'mic-problem' | 'waiting' | 'paused' | 'cooling' | 'offered' | 'connecting' | 'talking'
  *   | 'rejoining' | 'ended' | 'resting' | 'offline'} Name
  * @typedef {'dismissed' | 'site' | 'system' | 'none' | 'busy' | 'ignored' | 'unsupported' | 'calls'} MicProblem
- * @typedef {'self' | 'left' | 'lost' | 'closing' | 'missed' | 'unverified' | 'reported'} Ending
+ * @typedef {'self' | 'left' | 'lost' | 'closing' | 'missed' | 'unverified' | 'reported' | 'told'} Ending
  * @typedef {{ languages: string[], role: Role, avoid_recent: boolean }} Wishes
  * @typedef {'own' | 'deeper' | 'higher'} Voice what the partner is to hear
  * @typedef {'prompt' | 'quiet' | 'unreachable' | 'offer' | 'connecting' | 'weak' | 'rejoining' | 'restart' | 'fetch' | 'pause'} Timer

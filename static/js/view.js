@@ -136,9 +136,13 @@ export class View {
     }
     this.#draw(state);
     for (const part of this.#parts) part.render(state);
-    if (!before || before.name === state.name) return;
-    this.#since = performance.now();
-    this.#arrive();
+    if (!before) return;
+    // What `ended` and `mic-problem` say can change while they are shown.
+    if (before.name !== state.name || before.ending !== state.ending || before.problem !== state.problem) {
+      this.#since = performance.now();
+      this.#arrive();
+    // The control that had the focus has gone.
+    } else if (this.#document.activeElement?.closest('[hidden]')) this.#heading?.focus();
   }
 
   /** From now on drawn with the rest. @param {import('./types.js').Part} part */

@@ -515,6 +515,8 @@ async fn what_comes_behind_the_question_what_it_was_is_told_inside_it() {
     visitor.says(end).await;
     let inside = "return document.querySelector('dialog[open] [role=status]')?.textContent";
     assert_eq!(visitor.run(inside, vec![]).await, json!(end));
+    let question = visitor.text("[data-part=report]").await;
+    assert!(question.contains("It keeps the two of you apart") && !question.contains("ends the conversation"));
 
     // Not meant after all: the focus is where the news is, which is not said a second time.
     visitor.run("document.querySelector('[data-part=report-close]').click()", vec![]).await;
@@ -522,6 +524,13 @@ async fn what_comes_behind_the_question_what_it_was_is_told_inside_it() {
     assert!(visitor.wait(arrived, vec![]).await.is_some());
     assert!(heading_has_focus(&visitor).await);
     assert_eq!(visitor.run("return said", vec![]).await, json!([end]));
+
+    // Meant: thanked for where the focus is, although the button that it came from has gone.
+    visitor.press("report").await;
+    visitor.run("document.querySelector('[data-category=other]').click()", vec![]).await;
+    assert!(visitor.wait(arrived, vec![]).await.is_some());
+    assert_eq!(visitor.run("return document.activeElement.textContent", vec![]).await, json!("Thank you for telling us."));
+    assert!(visitor.frames().await.iter().any(|frame| frame.contains(r#""type":"report""#)));
     visitor.quit().await;
     partner.quit().await;
     server.stop().await;

@@ -225,7 +225,7 @@ test('a report ends the call, goes out once, and can still be made when the call
   }
   for (const over of ['end', 'bye', ended('left'), ended('lost')]) {
     const after = walk(...TALKING, over, report);
-    assert.deepEqual([after.state.name, after.state.ending, after.sent], ['ended', 'reported', [sent]]);
+    assert.deepEqual([after.state.name, after.state.ending, after.sent], ['ended', 'told', [sent]], 'whoever was left has not left');
     assert.deepEqual(walk(...TALKING, over, report, report).sent, [], 'once');
     assert.deepEqual(walk(...TALKING, over, 'again', report).sent, []);
   }

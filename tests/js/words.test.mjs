@@ -143,7 +143,7 @@ test('every word that is used exists', () => {
   for (const problem of ['dismissed', 'site', 'system', 'none', 'busy', 'ignored', 'unsupported', 'calls']) {
     assert.ok(`mic.${problem}.title` in english && `mic.${problem}.text` in english, problem);
   }
-  for (const ending of ['self', 'left', 'lost', 'closing', 'missed', 'unverified', 'reported']) assert.ok(`ended.${ending}` in english, ending);
+  for (const ending of ['self', 'left', 'lost', 'closing', 'missed', 'unverified', 'reported', 'told']) assert.ok(`ended.${ending}` in english, ending);
 });
 
 test('every word that exists is used', () => {

@@ -53,6 +53,7 @@ export const words = {
   'type.gone': 'Nur ihr beide könnt es lesen. Mit dem Gespräch ist es weg.',
   'unpadded': 'Dieser Browser kann vor dem Netz nicht verbergen, wann jemand spricht. Was gesagt wird, bleibt verborgen.',
   'ended.reported': 'Du bist gegangen. Danke, dass du es uns gesagt hast.',
+  'ended.told': 'Danke, dass du es uns gesagt hast.',
   'paused.title': 'Wir machen eine kleine Pause. Um {time} kannst du es wieder versuchen.',
   'paused.text': 'Bleib hier, dann versuchen wir es für dich.',
   'cooling.title': 'Bis {time} kannst du hier an keinem Gespräch teilnehmen.',
@@ -66,6 +67,7 @@ export const words = {
   'report': 'Melden',
   'report.title': 'Was war es?',
   'report.text': 'Das beendet das Gespräch und hält euch mindestens einen Tag lang auseinander. Die andere Person erfährt nicht, dass du es warst.',
+  'report.after': 'Das hält euch mindestens einen Tag lang auseinander. Die andere Person erfährt nicht, dass du es warst.',
   'report.close': 'Jetzt nicht',
 };
 

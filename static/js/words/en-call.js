@@ -52,6 +52,7 @@ export const words = {
   'type.gone': 'Only the two of you can read it. It is gone with the call.',
   'unpadded': 'This browser can’t hide from a network when somebody speaks. What is said stays hidden.',
   'ended.reported': 'You’ve left. Thank you for telling us.',
+  'ended.told': 'Thank you for telling us.',
   'paused.title': 'Let’s pause for a moment. You can try again at {time}.',
   'paused.text': 'Stay here, and we’ll try for you.',
   'cooling.title': 'You can’t join conversations here until {time}.',
@@ -65,6 +66,7 @@ export const words = {
   'report': 'Report',
   'report.title': 'What was it?',
   'report.text': 'It ends the conversation, and keeps the two of you apart for at least a day. They aren’t told that it was you.',
+  'report.after': 'It keeps the two of you apart for at least a day. They aren’t told that it was you.',
   'report.close': 'Not now',
 };
 

@@ -53,6 +53,7 @@ export const words = {
   'type.gone': 'Solo las dos personas que conversan pueden leerlo. Desaparece con la conversación.',
   'unpadded': 'Este navegador no puede ocultar a la red cuándo habla alguien. Lo que se dice sigue oculto.',
   'ended.reported': 'Has salido de la conversación. Gracias por contárnoslo.',
+  'ended.told': 'Gracias por contárnoslo.',
   'paused.title': 'Hagamos una pequeña pausa. Puedes volver a intentarlo a las {time}.',
   'paused.text': 'Quédate aquí y lo intentaremos por ti.',
   'cooling.title': 'Aquí no puedes entrar en conversaciones hasta esta hora: {time}.',
@@ -66,6 +67,7 @@ export const words = {
   'report': 'Denunciar',
   'report.title': '¿Qué ha pasado?',
   'report.text': 'La conversación termina, y durante al menos un día no volverás a encontrarte con esa persona. No se le dice que fuiste tú.',
+  'report.after': 'Durante al menos un día no volverás a encontrarte con esa persona. No se le dice que fuiste tú.',
   'report.close': 'Ahora no',
 };
 

@@ -53,6 +53,7 @@ export const words = {
   'type.gone': 'Il n’y a que vous deux pour le lire. Cela disparaît avec l’appel.',
   'unpadded': 'Ce navigateur ne peut pas cacher au réseau quand quelqu’un parle. Ce qui est dit reste caché.',
   'ended.reported': 'Vous avez quitté la conversation. Merci de nous l’avoir dit.',
+  'ended.told': 'Merci de nous l’avoir dit.',
   'paused.title': 'Faisons une petite pause. Vous pourrez réessayer à {time}.',
   'paused.text': 'Restez ici, et nous essaierons pour vous.',
   'cooling.title': 'Vous ne pouvez pas rejoindre de conversation ici jusqu’à {time}.',
@@ -66,6 +67,7 @@ export const words = {
   'report': 'Signaler',
   'report.title': 'Qu’est-ce que c’était ?',
   'report.text': 'Cela met fin à la conversation, et pendant au moins un jour vous ne rencontrerez plus cette personne. Elle ne saura pas que c’était vous.',
+  'report.after': 'Pendant au moins un jour, vous ne rencontrerez plus cette personne. Elle ne saura pas que c’était vous.',
   'report.close': 'Pas maintenant',
 };
 

@@ -53,6 +53,7 @@ export const words = {
   'type.gone': 'Só vocês podem ler. Desaparece com a conversa.',
   'unpadded': 'Este navegador não consegue esconder da rede quando alguém fala. O que se diz continua escondido.',
   'ended.reported': 'Você saiu da conversa. Agradecemos por nos contar.',
+  'ended.told': 'Agradecemos por nos contar.',
   'paused.title': 'Vamos fazer uma pequena pausa. Você pode tentar de novo às {time}.',
   'paused.text': 'Fique aqui, e tentaremos por você.',
   'cooling.title': 'Você não pode entrar em conversas aqui até {time}.',
@@ -66,6 +67,7 @@ export const words = {
   'report': 'Denunciar',
   'report.title': 'O que foi?',
   'report.text': 'A conversa termina, e por pelo menos um dia você não encontrará essa pessoa. Ela não fica sabendo que foi você.',
+  'report.after': 'Por pelo menos um dia você não encontrará essa pessoa. Ela não fica sabendo que foi você.',
   'report.close': 'Agora não',
 };
 
