@@ -49,6 +49,8 @@ export const MS = {
   restart: 6_000,
   /** The scripts of a call did not come: the next attempt. */
   fetch: 5_000,
+  /** The server takes a report for so long after a call: `REPORT_WITHIN` in `src/visitor.rs`. */
+  report: 600_000,
 };
 
 /** As many lines as somebody would scroll back through. */
@@ -185,9 +187,12 @@ const begin = (state, match) =>
  * @param {import('./types.js').Ending} ending
  * @param {{ leave: boolean, bye: boolean }} say to the server, and to the partner's page
  */
-const end = (state, ending, { leave, bye }) =>
-  go(state, 'ended', { ...NO_CALL, closing: false, past: TALKED.includes(state.name) ? state.match?.call ?? null : null, ending: ending === 'lost' && state.closing ? 'closing' : ending },
-    { do: 'dismiss' }, { do: 'release' }, ...(leave ? [LEAVE] : []), { do: 'hangUp', bye }, { do: 'wake', on: false });
+const end = (state, ending, { leave, bye }) => {
+  const past = TALKED.includes(state.name) ? state.match?.call ?? null : null;
+  return go(state, 'ended', { ...NO_CALL, closing: false, past, ending: ending === 'lost' && state.closing ? 'closing' : ending },
+    { do: 'dismiss' }, { do: 'release' }, ...(leave ? [LEAVE] : []), { do: 'hangUp', bye }, { do: 'wake', on: false },
+    ...(past ? [startTimer('report', MS.report)] : []));
+};
 
 /** Where somebody can be heard. @type {Name[]} */
 const TALKED = ['talking', 'rejoining'];
@@ -474,6 +479,7 @@ const TABLE = {
   ended: {
     again: (state) => ask(state),
     tell: report,
+    timeout: (state) => stay(state, { past: null }),
     rest: (state) => go(state, 'resting', { up: false }, { do: 'disconnect' }),
     granted: (state) => stay(state, {}, { do: 'release' }),
   },

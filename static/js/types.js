@@ -47,7 +47,7 @@
  * @typedef {'self' | 'left' | 'lost' | 'closing' | 'missed' | 'unverified' | 'reported' | 'told'} Ending
  * @typedef {{ languages: string[], role: Role, avoid_recent: boolean }} Wishes
  * @typedef {'own' | 'deeper' | 'higher'} Voice what the partner is to hear
- * @typedef {'prompt' | 'quiet' | 'unreachable' | 'offer' | 'connecting' | 'weak' | 'rejoining' | 'restart' | 'fetch' | 'pause'} Timer
+ * @typedef {'prompt' | 'quiet' | 'unreachable' | 'offer' | 'connecting' | 'weak' | 'rejoining' | 'restart' | 'fetch' | 'pause' | 'report'} Timer
  */
 
 /**

@@ -64,7 +64,7 @@ const EVENTS = [
   { type: 'gathered', port: 50_000 },
   { type: 'broken', call: CALL }, { type: 'broken', call: OTHER },
   { type: 'renewed', ufrag: 'abcd', pwd: 'abcdefghijklmnopqrstuv' },
-  ...['prompt', 'quiet', 'unreachable', 'offer', 'connecting', 'weak', 'rejoining', 'restart', 'fetch', 'pause'].map(timeout),
+  ...['prompt', 'quiet', 'unreachable', 'offer', 'connecting', 'weak', 'rejoining', 'restart', 'fetch', 'pause', 'report'].map(timeout),
   welcome(), welcome(CALL), frame('waiting'), frame('slow_down', { retry_after: 10 }), frame('cool_down', { retry_after: 600, category: 'asking' }), { type: 'tell', category: 'asking' }, { type: 'report' }, matched(true), matched(false), matched(true, OTHER), describe, candidate,
   frame('restart', { call: CALL, ufrag: 'abcd', pwd: 'abcdefghijklmnopqrstuv' }),
   ...['left', 'lost', 'vanished'].flatMap((why) => [ended(why), ended(why, OTHER)]),
@@ -229,6 +229,10 @@ test('a report ends the call, goes out once, and can still be made when the call
     assert.deepEqual(walk(...TALKING, over, report, report).sent, [], 'once');
     assert.deepEqual(walk(...TALKING, over, 'again', report).sent, []);
   }
+  // Not when the server would not take it any more.
+  assert.deepEqual(walk(...TALKING, 'bye').effects.at(-1), { do: 'startTimer', timer: 'report', ms: MS.report });
+  const late = walk(...TALKING, 'bye', timeout('report'));
+  assert.deepEqual([late.state.name, late.state.past, walk(...TALKING, 'bye', timeout('report'), report).sent], ['ended', null, []]);
   // Nobody has been heard yet.
   assert.deepEqual(walk(...CONNECTING, report).sent, []);
   assert.equal(walk(...CONNECTING, 'end').state.past, null);
