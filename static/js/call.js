@@ -135,11 +135,12 @@ export class Call {
   /**
    * Another one is sent, or nothing, and the one before is stopped.
    * @param {MediaStreamTrack | null} track
-   * @param {boolean} [atOnce] the one before is silent from this moment on, however long the other takes
+   * @param {boolean} [atOnce] the one before is over from this moment on, however long the other takes, and nothing that
+   *   unmutes brings it back
    */
   replaceTrack(track, atOnce = false) {
     const before = this.#track;
-    if (before && atOnce) before.enabled = false;
+    if (atOnce) before?.stop();
     this.#track = track;
     void this.#do(() => this.#sender?.replaceTrack(track)).then(() => before?.stop());
   }

@@ -118,3 +118,12 @@ test('the track is the call\'s own: replaced, the one before is stopped, and the
   await settled();
   assert.deepEqual([second, third].map(({ readyState }) => readyState), ['ended', 'ended']);
 });
+
+test('a voice that must not be heard any more is over before the other is sent, and does not come back', async () => {
+  const [own, changed] = [{ name: 'own', readyState: 'live', stop() { this.readyState = 'ended'; } }, { name: 'changed', stop() {} }];
+  const it = setUp({ offerer: true, track: own });
+  it.call.replaceTrack(changed, true);
+  assert.deepEqual([own.readyState, it.sent], ['ended', []]);
+  await settled();
+  assert.deepEqual(it.sent, [['changed', 1]]);
+});
