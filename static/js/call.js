@@ -275,7 +275,8 @@ export class Call {
     }).catch((error) => {
       if (this.#closed) return;
       console.warn('call:', error);
-      this.#handlers.onFailed();
+      // A line that is up stays so, and nothing would say later that it is.
+      if (this.#pc.connectionState !== 'connected') this.#handlers.onFailed();
     });
     return this.#queue;
   }

@@ -17,6 +17,7 @@ function setUp({ offerer = false, track = null, more = {} } = {}) {
   it.track = (name) => ({ name, readyState: 'live', stop() { this.readyState = 'ended'; } });
   globalThis.RTCRtpReceiver = { getCapabilities: () => null };
   globalThis.RTCPeerConnection = class {
+    connectionState = 'new';
     constructor(configuration) {
       it.pc = this;
       it.configuration = configuration;
@@ -126,4 +127,16 @@ test('a voice that must not be heard any more is over before the other is sent, 
   assert.deepEqual([own.readyState, it.sent], ['ended', []]);
   await settled();
   assert.deepEqual(it.sent, [['changed', 1]]);
+});
+
+test('what goes wrong is a line that is down where it is not up, and nothing where it is', async (context) => {
+  context.mock.method(console, 'warn', () => {});
+  for (const [state, said] of [['connecting', [['onFailed']]], ['failed', [['onFailed']]], ['connected', []]]) {
+    const it = setUp();
+    it.pc.connectionState = state;
+    it.pc.setRemoteDescription = async () => { throw new DOMException('', 'InvalidStateError'); };
+    it.call.receive({ type: 'describe', call: CALL, description: OFFER });
+    await settled();
+    assert.deepEqual(it.said, said, state);
+  }
 });
