@@ -53,9 +53,9 @@ export class Call {
    * @param {import('./shaper.js').Shaper} shaper
    * @param {Location} page where the page was loaded from, and the relay is
    * @param {import('./types.js').CallHandlers} handlers
-   * @param {typeof RTCPeerConnection} [Connection] that of the window to call from
+   * @param {typeof RTCPeerConnection} Connection that of the window to call from
    */
-  constructor({ offerer, relay, text_line: typing }, track, shaper, page, handlers, Connection = RTCPeerConnection) {
+  constructor({ offerer, relay, text_line: typing }, track, shaper, page, handlers, Connection) {
     this.#handlers = handlers;
     this.#offerer = offerer;
     this.#track = track;

@@ -95,6 +95,9 @@ export class Talk {
    * @param {boolean} muted from the first packet on
    */
   begin(match, voice, muted) {
+    const Connection = this.#view.secluded?.RTCPeerConnection;
+    // That of the page itself would tell the partner which network this is.
+    if (!Connection) throw new DOMException('no frame to call from', 'NotSupportedError');
     this.#call?.close(false);
     this.#dress(voice);
     this.#device.mute(muted);
@@ -114,7 +117,7 @@ export class Talk {
       onEmoji: (emoji) => this.#callView.compare(emoji),
       onUnverified: () => dispatch({ type: 'unverified' }),
       onLine: (who, text) => dispatch({ type: 'line', line: { who, text } }),
-    }, this.#view.secluded?.RTCPeerConnection);
+    }, Connection);
     this.#meter.listen('me', this.#microphone.stream);
     dispatch({ type: 'shaped', padded: this.#shaper.ready });
   }

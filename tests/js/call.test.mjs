@@ -16,7 +16,7 @@ function setUp({ offerer = false, track = null, more = {} } = {}) {
   const shaper = { shape: (sender) => it.shaped.push(sender) };
   it.track = (name) => ({ name, readyState: 'live', stop() { this.readyState = 'ended'; } });
   globalThis.RTCRtpReceiver = { getCapabilities: () => null };
-  globalThis.RTCPeerConnection = class {
+  class Connection {
     connectionState = 'new';
     constructor(configuration) {
       it.pc = this;
@@ -30,10 +30,10 @@ function setUp({ offerer = false, track = null, more = {} } = {}) {
     createDataChannel() { return it.channel; }
     async setLocalDescription() {}
     close() { it.closed = true; }
-  };
+  }
   const say = (name) => (...all) => it.said.push([name, ...all]);
   const handlers = Object.fromEntries(['onDescribed', 'onRenewed', 'onGathered', 'onStream', 'onConnected', 'onWeak', 'onFailed', 'onBye', 'onEmoji', 'onUnverified', 'onLine'].map((name) => [name, say(name)]));
-  it.call = new Call({ type: 'matched', call: CALL, side: 'a', offerer, relay: RELAY, ...more }, track, shaper, PAGE, handlers);
+  it.call = new Call({ type: 'matched', call: CALL, side: 'a', offerer, relay: RELAY, ...more }, track, shaper, PAGE, handlers, Connection);
   return it;
 }
 
@@ -139,4 +139,10 @@ test('what goes wrong is a line that is down where it is not up, and nothing whe
     await settled();
     assert.deepEqual(it.said, said, state);
   }
+});
+
+test('no call is made from the page itself: without a frame there is none', () => {
+  globalThis.RTCPeerConnection = class {};
+  assert.throws(() => new Call({ type: 'matched', call: CALL, side: 'a', offerer: true, relay: RELAY }, null, {}, PAGE, {}), TypeError);
+  delete globalThis.RTCPeerConnection;
 });
