@@ -183,7 +183,7 @@ export class Call {
   /** Nothing has been sent yet by this one. @param {RTCRtpSender} sender */
   #send(sender) {
     this.#sender = sender;
-    this.#shaper.shape(sender);
+    this.#handlers.onShaped(this.#shaper.shape(sender));
   }
 
   /** Makes the local description and tells the partner's page what it cannot know of it. */

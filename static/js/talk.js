@@ -106,6 +106,7 @@ export class Talk {
       onDescribed: (description) => dispatch({ type: 'described', description }),
       onRenewed: (credentials) => dispatch({ type: 'renewed', ...credentials }),
       onGathered: (port) => dispatch({ type: 'gathered', port }),
+      onShaped: (padded) => dispatch({ type: 'shaped', padded }),
       onStream: (stream) => {
         this.#view.hear(stream);
         this.#meter.listen('them', stream);
@@ -119,7 +120,6 @@ export class Talk {
       onLine: (who, text) => dispatch({ type: 'line', line: { who, text } }),
     }, Connection);
     this.#meter.listen('me', this.#microphone.stream);
-    dispatch({ type: 'shaped', padded: this.#shaper.ready });
   }
 
   /** @param {import('./types.js').PartnerFrame} frame */

@@ -155,6 +155,7 @@
  * @property {(description: Description) => void} onDescribed this side's description, once
  * @property {(credentials: { ufrag: string, pwd: string }) => void} onRenewed this side's after an ICE restart
  * @property {(port: number) => void} onGathered one of this side's candidates
+ * @property {(padded: boolean) => void} onShaped whether what is sent has one size, before the first packet
  * @property {(stream: MediaStream) => void} onStream the partner's voice
  * @property {() => void} onConnected the line is up, for the first time or again
  * @property {() => void} onWeak nothing has come for a moment

@@ -10,10 +10,10 @@ const RELAY = { transports: ['udp'], username: `1:${CALL}:a`, credential: 'abcd'
 const PAGE = { protocol: 'https:', hostname: 'sotto.example', port: '' };
 
 /** A call whose peer connection is in the test's hands. */
-function setUp({ offerer = false, track = null, more = {} } = {}) {
+function setUp({ offerer = false, track = null, more = {}, padded = true } = {}) {
   const it = { said: [], shaped: [], sent: [] };
   it.sender = { replaceTrack: async (track) => { it.sent.push([track.name, it.shaped.length]); } };
-  const shaper = { shape: (sender) => it.shaped.push(sender) };
+  const shaper = { shape: (sender) => { it.shaped.push(sender); return padded; } };
   it.track = (name) => ({ name, readyState: 'live', stop() { this.readyState = 'ended'; } });
   globalThis.RTCRtpReceiver = { getCapabilities: () => null };
   class Connection {
@@ -32,7 +32,7 @@ function setUp({ offerer = false, track = null, more = {} } = {}) {
     close() { it.closed = true; }
   }
   const say = (name) => (...all) => it.said.push([name, ...all]);
-  const handlers = Object.fromEntries(['onDescribed', 'onRenewed', 'onGathered', 'onStream', 'onConnected', 'onWeak', 'onFailed', 'onBye', 'onEmoji', 'onUnverified', 'onLine'].map((name) => [name, say(name)]));
+  const handlers = Object.fromEntries(['onDescribed', 'onRenewed', 'onGathered', 'onShaped', 'onStream', 'onConnected', 'onWeak', 'onFailed', 'onBye', 'onEmoji', 'onUnverified', 'onLine'].map((name) => [name, say(name)]));
   it.call = new Call({ type: 'matched', call: CALL, side: 'a', offerer, relay: RELAY, ...more }, track, shaper, PAGE, handlers, Connection);
   return it;
 }
@@ -145,4 +145,15 @@ test('no call is made from the page itself: without a frame there is none', () =
   globalThis.RTCPeerConnection = class {};
   assert.throws(() => new Call({ type: 'matched', call: CALL, side: 'a', offerer: true, relay: RELAY }, null, {}, PAGE, {}), TypeError);
   delete globalThis.RTCPeerConnection;
+});
+
+test('whether what is sent is padded is said by whoever knows, on either side', async () => {
+  for (const padded of [true, false]) {
+    assert.deepEqual(setUp({ offerer: true, padded }).said, [['onShaped', padded]]);
+    const answerer = setUp({ padded });
+    assert.deepEqual(answerer.said, []);
+    answerer.call.receive({ type: 'describe', call: CALL, description: OFFER });
+    await settled();
+    assert.deepEqual(answerer.said[0], ['onShaped', padded]);
+  }
 });
