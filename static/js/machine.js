@@ -35,6 +35,8 @@ export const MS = {
   quiet: 60_000,
   /** A lost socket is usually back within this; the page stays still for it. */
   unreachable: 2_000,
+  /** On a slow line the first socket and the scripts of a call take their time; the page is no less there for it. */
+  reaching: 8_000,
   /** To come back to the tab. Under the 25 s that the server waits for a description. */
   offer: 20_000,
   /** Both descriptions are known; a line that works is up within a second, a bad one within ten. */
@@ -149,7 +151,7 @@ const wait = (state, effects = [], queued = false) =>
   // Whoever had muted before the line was up did not mean this partner alone.
   go(state, 'waiting', { ...NO_CALL, muted: queued && state.muted, long: false, closing: false, problem: null },
     ...effects,
-    ...(queued ? [] : state.up && state.ready ? [join(state)] : [...fetch(state), startTimer('unreachable', MS.unreachable)]),
+    ...(queued ? [] : state.up && state.ready ? [join(state)] : [...fetch(state), startTimer('unreachable', MS.reaching)]),
     startTimer('quiet', MS.quiet));
 
 /** @param {State} state */

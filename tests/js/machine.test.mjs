@@ -204,6 +204,15 @@ test('a pause lasts as long as the server says, and then the page joins by itsel
   const paused = walk(...WAYS.paused);
   assert.deepEqual(paused.effects, [{ do: 'stopTimers' }, { do: 'startTimer', timer: 'pause', ms: 10_000 }]);
   assert.deepEqual([walk(...WAYS.paused, timeout('pause')).state.name, walk(...WAYS.paused, timeout('pause')).sent], ['waiting', [join]]);
+test('who has not been reached yet is given longer than who was lost', () => {
+  const clock = (...events) => walk(...events).effects.find(({ timer }) => timer === 'unreachable')?.ms;
+  assert.equal(clock(START, 'granted'), MS.reaching);
+  assert.equal(clock(START, 'ready', 'granted'), MS.reaching);
+  assert.equal(clock(START, welcome(), 'granted'), MS.reaching);
+  assert.equal(clock(...WAITING, 'down'), MS.unreachable);
+  assert.ok(MS.reaching > 3 * MS.unreachable);
+});
+
   assert.equal(walk(...WAYS.paused, timeout('pause'), frame('slow_down', { retry_after: 20 })).state.pause, 20_000);
   // The socket may be lost meanwhile, which does not shorten anything.
   const down = [...WAYS.paused, 'down'];

@@ -360,6 +360,12 @@ test('nothing inline, nothing from elsewhere, no markup from scripts', () => {
 
 test('every module is type-checked, and every one the first page needs is asked for at once', () => {
   for (const [name, source] of [...scripts, ...catalogues]) assert.ok(source.startsWith('// @ts-check\n'), name);
+  const preloaded = [...html.matchAll(/rel="modulepreload" href="\/js\/([^"]+)"/g)].map(([, name]) => name);
+  assert.deepEqual(preloaded, needs('main.js').sort());
+});
+
+/** What a module leads to, itself not included. */
+function needs(...names) {
   const needed = new Set();
   const follow = (name) => {
     if (needed.has(name)) return;
@@ -367,8 +373,13 @@ test('every module is type-checked, and every one the first page needs is asked 
     const source = readFileSync(new URL(`js/${name}`, root), 'utf8');
     for (const [, next] of source.matchAll(/^import .* from '\.\/(.+)';$/gm)) follow(next);
   };
-  follow('main.js');
-  needed.delete('main.js');
-  const preloaded = [...html.matchAll(/rel="modulepreload" href="\/js\/([^"]+)"/g)].map(([, name]) => name);
-  assert.deepEqual(preloaded, [...needed].sort());
+  names.forEach(follow);
+  return [...needed].filter((name) => !names.includes(name));
+}
+
+test('every module that a call needs besides is asked for at the press', () => {
+  const [, list] = /const WITH_TALK = \[([^\]]+)\]/.exec(readFileSync(new URL('js/main.js', root), 'utf8'));
+  const here = ['main.js', ...needs('main.js')];
+  const needed = needs('talk.js', 'connection.js').filter((name) => !here.includes(name));
+  assert.deepEqual([...list.matchAll(/'([^']+)'/g)].map(([, name]) => `${name}.js`).sort(), needed.sort());
 });
