@@ -77,6 +77,8 @@ export class View {
     this.#listenToHelp();
     this.preset(languages);
     this.#drawHelp();
+    // From a page that has no script of its own.
+    if (document.location.hash === '#help') this.#help.showModal();
   }
 
   /** The language the page is to be read in, as `first.js` has found. */
