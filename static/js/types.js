@@ -87,7 +87,6 @@
  *   | { type: 'type', text: string }
  *   | { type: 'voice', voice: Voice }
  *   | { type: 'granted' | 'devices' | 'doubt' | 'checked' }
- *   | { type: 'report' }
  *   | { type: 'tell', category: Category }
  *   | { type: 'refused', problem: MicProblem }
  *   | { type: 'frame', frame: ServerFrame }

@@ -11,13 +11,13 @@ import { clock, date, MAX_LANGUAGES, namer, OFFERED } from './languages.js';
 /** @typedef {import('./types.js').Wishes} Wishes */
 /** @typedef {import('./types.js').Preferences} Preferences */
 /** @typedef {import('./words.js').Word} Word */
-/** @typedef {'start' | 'retry' | 'stop' | 'accept' | 'decline' | 'mute' | 'end' | 'again' | 'rest' | 'report' | 'own-voice' | 'try-voice'} Action */
+/** @typedef {'start' | 'retry' | 'stop' | 'accept' | 'decline' | 'mute' | 'end' | 'again' | 'rest' | 'own-voice' | 'try-voice'} Action */
 
 /** How many steps a level has where motion is reduced. */
 const STEPS = 3;
 
 /** The second press of a double one is not meant for what the first has brought under the finger. */
-const DOUBLE_MS = 400;
+export const DOUBLE_MS = 400;
 
 /** A live region is read when it changes, not when it comes: it has been in its place for this long by then. */
 const TELL_MS = 100;
@@ -65,7 +65,8 @@ export class View {
       const control = target instanceof Element ? target.closest('[data-action]') : null;
       const action = control instanceof HTMLElement ? control.dataset.action : undefined;
       if (action === 'help') this.#help.showModal();
-      else if (action && !(detail > 1 && timeStamp - this.#since < DOUBLE_MS)) onAction(/** @type {Action} */ (action));
+      // The other dialog is `safety-view.js`'s.
+      else if (action && action !== 'report' && !(detail > 1 && timeStamp - this.#since < DOUBLE_MS)) onAction(/** @type {Action} */ (action));
     });
 
     for (const control of this.#voices) {

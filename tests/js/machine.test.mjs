@@ -65,7 +65,7 @@ const EVENTS = [
   { type: 'broken', call: CALL }, { type: 'broken', call: OTHER },
   { type: 'renewed', ufrag: 'abcd', pwd: 'abcdefghijklmnopqrstuv' },
   ...['prompt', 'quiet', 'unreachable', 'offer', 'connecting', 'weak', 'rejoining', 'restart', 'fetch', 'pause', 'report'].map(timeout),
-  welcome(), welcome(CALL), frame('waiting'), frame('slow_down', { retry_after: 10 }), frame('cool_down', { retry_after: 600, category: 'asking' }), { type: 'tell', category: 'asking' }, { type: 'report' }, matched(true), matched(false), matched(true, OTHER), describe, candidate,
+  welcome(), welcome(CALL), frame('waiting'), frame('slow_down', { retry_after: 10 }), frame('cool_down', { retry_after: 600, category: 'asking' }), { type: 'tell', category: 'asking' }, matched(true), matched(false), matched(true, OTHER), describe, candidate,
   frame('restart', { call: CALL, ufrag: 'abcd', pwd: 'abcdefghijklmnopqrstuv' }),
   ...['left', 'lost', 'vanished'].flatMap((why) => [ended(why), ended(why, OTHER)]),
   frame('problem', { code: 'too_many', text: '' }), frame('closing', { in: 5 }),
