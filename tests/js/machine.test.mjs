@@ -126,13 +126,15 @@ test('no dead ends: from everywhere one can get back to the first page and on to
   const edge = [INITIAL];
   while (edge.length > 0) {
     const state = edge.pop();
+    const { to } = found.get(key(state));
     for (const event of EVENTS) {
       const { state: next } = reduce(state, event);
       // What is typed, and which voice is spoken with, opens and closes nothing.
       const known = { ...next, held: next.held.slice(0, 2), typing: false, unread: false, lines: [], voice: INITIAL.voice, unheard: false };
-      found.get(key(state)).to.add(key(known));
-      if (found.has(key(known))) continue;
-      found.set(key(known), { state: known, to: new Set() });
+      const name = key(known);
+      to.add(name);
+      if (found.has(name)) continue;
+      found.set(name, { state: known, to: new Set() });
       edge.push(known);
     }
   }
