@@ -1,5 +1,7 @@
 //! The text line: the two in a call type to each other, where the operator lets them.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use serde_json::{Value, json};
 use sotto::caller::text::{FRAME_BYTES, encode};
@@ -192,21 +194,46 @@ async fn where_it_is_off_nothing_is_shown_and_nothing_taken() {
     let server = TestServer::start().await;
     let visitor = Browser::chromium(None).await;
     visitor.open(&server.url()).await;
+    // Lines that pass the channel, either way.
+    let watch = r"
+        window.lines = { came: 0, went: 0 };
+        const line = data => typeof data !== 'string' && new Uint8Array(data)[0] === 4;
+        const { prototype } = frames[0].RTCPeerConnection;
+        const create = prototype.createDataChannel;
+        prototype.createDataChannel = function (...all) {
+            const channel = create.apply(this, all);
+            channel.addEventListener('message', ({ data }) => { lines.came += line(data); });
+            const send = channel.send;
+            channel.send = function (data) { lines.went += line(data); send.call(channel, data); };
+            return channel;
+        };
+    ";
+    visitor.run(watch, vec![]).await;
     visitor.press("start").await;
     visitor.queued().await;
     let mut call = native(&server).await;
     call.connected().await.expect("connected");
     visitor.until("talking").await;
-    assert_eq!(visitor.run("return document.querySelector('[data-part=typing]').hidden", vec![]).await, json!(true));
+    let hidden = "return document.querySelector('[data-part=typing]').hidden";
+    assert_eq!(visitor.run(hidden, vec![]).await, json!(true));
     assert!(!visitor.frames().await.iter().any(|frame| frame.contains("text_line")), "it is not said on the wire");
     for _ in 0..5 {
         call.send(line("do you see this?")).await;
     }
-    // What comes after it on the same channel has come.
-    call.leave().await.expect("idle").close().await;
-    visitor.until("ended").await;
+    let came =
+        "const done = arguments[0]; const look = () => lines.came === 5 ? done(true) : setTimeout(look, 20); look();";
+    assert!(visitor.wait(came, vec![]).await.is_some(), "they have not come");
+    assert_eq!(visitor.state().await, "talking");
     assert_eq!(visitor.run(LOG, vec![]).await, json!([]));
     visitor.types("nor does this go anywhere").await;
+    assert_eq!(visitor.run(LOG, vec![]).await, json!([]));
+    assert_eq!(visitor.run(hidden, vec![]).await, json!(true));
+    visitor.press("end").await;
+    // The farewell comes after whatever was sent before it on the same channel.
+    call.ended().await;
+    assert_eq!(visitor.run("return lines.went", vec![]).await, json!(0));
+    assert!(call.line(Duration::ZERO).await.is_err(), "a line came");
+    visitor.until("ended").await;
     visitor.quit().await;
     server.stop().await;
 }
@@ -275,7 +302,8 @@ async fn a_hostile_partner_is_shown_as_far_as_it_is_a_partner() {
     let seen = visitor.wait(flood, vec![json!(right.to_vec())]).await.expect("the page goes on");
     let [taken, entries]: [f64; 2] = serde_json::from_value(seen).expect("two numbers");
     println!("ten thousand frames: {taken:.0} ms, {entries} lines");
-    assert!(entries <= 41.0, "{entries} lines");
+    // As many as may come at once, after the one before; the rest is dropped.
+    assert!((40.0..=41.0).contains(&entries), "{entries} lines");
     assert!(taken < 5_000.0, "the page stood still for {taken} ms");
     // It mutes, types and ends as ever.
     visitor.press("mute").await;
