@@ -54,7 +54,7 @@ const ITALIAN_NUMBERS: &str = r"
 const LEFT_IN_ENGLISH: &str = r"
     const [language, done] = arguments;
     const part = name => Promise.all([import(`/js/words/${name}.js`), import(`/js/words/${name}-call.js`)])
-        .then(parts => Object.assign({}, ...parts.map(({ words }) => words)));
+        .then(parts => Object.assign({}, ...parts.map(({ words, emoji }) => ({ ...words, ...emoji }))));
     Promise.all([part('en'), part(language)]).then(([english, ours]) => {
         const seen = [...document.querySelectorAll('body *')].filter(one => one.checkVisibility() && !one.children.length);
         done(seen.map(({ textContent }) => textContent).filter(text =>

@@ -535,7 +535,10 @@ async fn what_comes_behind_the_question_what_it_was_is_told_inside_it() {
     visitor.press("report").await;
     visitor.run("document.querySelector('[data-category=other]').click()", vec![]).await;
     assert!(visitor.wait(arrived, vec![]).await.is_some());
-    assert_eq!(visitor.run("return document.activeElement.textContent", vec![]).await, json!("Thank you for telling us."));
+    assert_eq!(
+        visitor.run("return document.activeElement.textContent", vec![]).await,
+        json!("Thank you for telling us.")
+    );
     assert!(visitor.frames().await.iter().any(|frame| frame.contains(r#""type":"report""#)));
     visitor.quit().await;
     partner.quit().await;
