@@ -94,6 +94,11 @@ pub struct Config {
         value_parser = clap::value_parser!(u32).range(..=MAX_DRAIN))]
     pub drain: u32,
 
+    /// Share the port with the server that is started before this one is asked to stop, and that has this option as well:
+    /// then it gets everything, and the calls of this one go on. Linux only, and with one relay thread
+    #[arg(long, env = "SOTTO_HANDOVER", value_parser = FalseyValueParser::new())]
+    pub handover: bool,
+
     /// How much to log: off, error, warn, info, debug or trace. At no level is an address logged
     #[arg(long, env = "SOTTO_LOG", value_name = "LEVEL", default_value_t = LevelFilter::INFO)]
     pub log: LevelFilter,
@@ -112,6 +117,7 @@ impl Default for Config {
             secret_file: None,
             text_line: false,
             drain: 0,
+            handover: false,
             log: LevelFilter::INFO,
         }
     }

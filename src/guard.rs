@@ -3,7 +3,8 @@
 //! A limit counts by IPv4 /32 or IPv6 /64, and with [`WIDE`] times as much by IPv6 /48. Many share one prefix: a family,
 //! a school, everybody behind a provider's address translation. So the limits are what hundreds of people need at once,
 //! and far below what would hurt the others. They depend on nothing that a visitor can set for somebody else: not on
-//! names, tokens or headers, unless a proxy that the operator trusts has written them.
+//! names, tokens or headers, unless a proxy that the operator trusts has written them. Reports are what others say, and so
+//! it takes several others.
 //!
 //! | file | what |
 //! |---|---|
@@ -59,10 +60,13 @@ pub enum Kind {
     Drop,
     /// A report.
     Report,
+    /// A call with the server's own caller.
+    Echo,
 }
 
 impl Kind {
-    const ALL: [Self; 6] = [Self::Connection, Self::Request, Self::Socket, Self::Join, Self::Drop, Self::Report];
+    const ALL: [Self; 7] =
+        [Self::Connection, Self::Request, Self::Socket, Self::Join, Self::Drop, Self::Report, Self::Echo];
 
     /// The limits, one row each.
     fn limit(self) -> Limit {
@@ -81,6 +85,9 @@ impl Kind {
             Self::Drop => (60, 12),
             // A bad evening has a few. What is more ends the call all the same, and is not counted.
             Self::Report => (20, 2),
+            // Once before the first conversation, and some more until a headset works: a class of thirty at once, and then
+            // about two at any time.
+            Self::Echo => (30, 6),
         };
         Limit { burst, every: Duration::from_nanos(60_000_000_000 / per_minute) }
     }
@@ -95,10 +102,12 @@ pub enum Place {
     Http,
     /// Those that have become a WebSocket.
     Socket,
+    /// Calls with the server's own caller.
+    Echo,
 }
 
 impl Place {
-    const ALL: [Self; 3] = [Self::Connection, Self::Http, Self::Socket];
+    const ALL: [Self; 4] = [Self::Connection, Self::Http, Self::Socket, Self::Echo];
 
     /// The limits, one row each; `descriptors` is how many sockets the system gives this process.
     fn room(self, descriptors: usize) -> Room {
@@ -110,6 +119,8 @@ impl Place {
             Self::Http => (most - most / 8, 1_536),
             // 1,000 visitors of one network, who take 16 MB.
             Self::Socket => (most - most / 8, 1_024),
+            // Each is a whole caller, with keys and a voice: 2 % of a core (debug build), and one of the reserved descriptors.
+            Self::Echo => (16, 4),
         };
         Room { all, narrow, wide: narrow * WIDE as usize }
     }
@@ -191,11 +202,13 @@ impl Guard {
     }
 
     /// Counts a report, unless there are too many from there.
-    pub fn report(&self, home: &Home, reporter: &Whence, reported: &Whence, category: Category, now: Instant) {
-        if self.take(Kind::Report, home, now).is_ok() {
+    pub fn report(&self, home: &Home, reporter: &Whence, reported: &Whence, category: Category, now: Instant) -> bool {
+        let counts = self.take(Kind::Report, home, now).is_ok();
+        if counts {
             self.reported.fetch_add(1, Ordering::Relaxed);
             lock(&self.reports).add(reporter, reported, category, now);
         }
+        counts
     }
 
     /// How long somebody has to stay out of conversations, and for what was reported.
@@ -293,7 +306,7 @@ mod tests {
             assert!(kind == Kind::Report || every <= Duration::from_secs(10), "nobody is asked to wait for long");
         }
         let counts: Vec<u64> = guard.counts().into_iter().map(|(_, count)| count).collect();
-        assert_eq!(counts, [10, 10, 10, 10, 10, 10, 0, 0, 0, 0]);
+        assert_eq!(counts, [10, 10, 10, 10, 10, 10, 10, 0, 0, 0, 0, 0]);
     }
 
     #[test]
@@ -319,7 +332,7 @@ mod tests {
         let own: Vec<Pass> = (0..99).filter_map(|_| guard.enter(Place::Connection, Some(&homes[0]))).collect();
         assert_eq!(own.len(), 80);
         assert_eq!(
-            guard.counts()[6..9],
+            guard.counts()[7..10],
             [("Connection room".to_owned(), 19), ("Http room".to_owned(), 29), ("Socket room".to_owned(), 0)]
         );
     }

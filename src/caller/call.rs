@@ -1,6 +1,6 @@
 //! The handle to a call.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,11 +10,11 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use super::conversation::Conversation;
-use super::peer::{Heard, PeerError, Settings, Spoken};
+use super::peer::{Echo, Heard, PeerError, Settings, Spoken};
 use super::sas::{Emoji, SasError};
 use super::signalling::{Signalling, SignallingError};
 use super::{Caller, Error, Matched, Options};
-use crate::protocol::{CallId, EndReason, RELAYED_ADDRESS, Side};
+use crate::protocol::{CallId, EndReason, Side};
 
 /// How a call ended, as this side knows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -106,8 +106,8 @@ impl Call {
                 relay,
                 username: matched.relay.username,
                 credential: matched.relay.credential,
-                relayed_address: IpAddr::V4(RELAYED_ADDRESS),
                 spoken: spoken.clone(),
+                echo: caller.options.echo.then(|| Arc::new(Echo::default())),
                 voice: caller.options.voice.clone(),
             },
             heard: heard.clone(),

@@ -98,14 +98,17 @@ impl Scene {
     }
 
     fn matched_mail(&self, ticket: TicketId, offerer: bool) -> Input {
-        Input::Mail(Mail::Matched(Match {
-            ticket,
+        Input::Mail(Mail::Matched(ticket, self.half(offerer, Some(PARTNER))))
+    }
+
+    fn half(&self, offerer: bool, partner: Option<Person>) -> Match {
+        Match {
             call: CALL,
             side: if offerer { Side::B } else { Side::A },
             offerer,
-            partner: PARTNER,
+            partner,
             mailbox: self.mailbox.clone(),
-        }))
+        }
     }
 
     /// The effects in short.
@@ -124,6 +127,7 @@ impl Scene {
             }
             Effect::Welcome(call) => format!("welcome {}", call.is_some()),
             Effect::Matched { offerer, .. } => format!("matched {offerer}"),
+            Effect::HearYourself => "hear yourself".to_owned(),
             Effect::Join(wait) => format!("join {}", wait.ticket.0),
             Effect::LeaveQueue(ticket) => format!("leave {}", ticket.0),
             Effect::Tell(mailbox, mail) => {
@@ -133,13 +137,17 @@ impl Scene {
                     Mail::Describe { .. } => "tell describe".to_owned(),
                     Mail::Candidate { .. } => "tell candidate".to_owned(),
                     Mail::Restart { .. } => "tell restart".to_owned(),
-                    Mail::Matched(_) => "tell matched".to_owned(),
+                    Mail::Matched(..) => "tell matched".to_owned(),
                 }
             }
             Effect::KeepApart(_) => "keep apart".to_owned(),
             Effect::Dropped(partner) => {
                 assert_eq!(*partner, PARTNER);
                 "dropped".to_owned()
+            }
+            Effect::NotConnected(partner) => {
+                assert_eq!(*partner, PARTNER);
+                "not connected".to_owned()
             }
             Effect::Report(partner, category) => {
                 assert_eq!(*partner, PARTNER);
@@ -301,24 +309,37 @@ fn whoever_does_not_describe_in_time_is_out() {
 #[test]
 fn a_lost_socket_ends_a_wait_and_suspends_a_call() {
     let mut scene = Scene::waiting();
-    assert_eq!(scene.put(Input::Away), ["leave 1"]);
+    assert_eq!(scene.put(Input::Away { untold: false }), ["leave 1"]);
     assert!(!scene.visitor.worth_waiting_for(scene.now));
     let mut scene = Scene::negotiated();
-    assert_eq!(scene.put(Input::Away), ["dropped", "revoke", "tell gone Lost"]);
+    assert_eq!(scene.put(Input::Away { untold: false }), ["dropped", "revoke", "tell gone Lost"]);
 
     let mut scene = Scene::talking();
-    assert!(scene.put(Input::Away).is_empty());
+    assert!(scene.put(Input::Away { untold: false }).is_empty());
     assert!(scene.visitor.worth_waiting_for(scene.now));
     assert_eq!(scene.put(Input::Back), ["welcome true"]);
     assert_eq!(scene.visitor.deadline(), None);
-    scene.put(Input::Away);
+    scene.put(Input::Away { untold: false });
     scene.pass(AWAY_FOR);
     assert_eq!(scene.put(Input::Deadline), ["keep apart", "revoke", "tell gone Lost", "ended Lost"]);
     assert!(!scene.visitor.worth_waiting_for(scene.now));
 
+    // The frame that said so was the one that found the socket dead.
+    let mut scene = Scene::talking();
+    scene.put(gone(EndReason::Left));
+    assert!(scene.put(Input::Away { untold: true }).is_empty());
+    assert!(scene.visitor.worth_waiting_for(scene.now));
+    scene.pass(TOLD_WITHIN);
+    assert!(!scene.visitor.worth_waiting_for(scene.now));
+    // Whoever waits again is in nobody's way.
+    let mut scene = Scene::negotiated();
+    scene.put(gone(EndReason::Vanished));
+    assert_eq!(scene.put(Input::Away { untold: true }), ["leave 2"]);
+    assert!(!scene.visitor.worth_waiting_for(scene.now));
+
     // The partner leaves meanwhile: that is told when the page comes back.
     let mut scene = Scene::talking();
-    scene.put(Input::Away);
+    scene.put(Input::Away { untold: false });
     assert_eq!(scene.put(gone(EndReason::Left)), ["keep apart", "revoke", "ended Left"]);
     assert!(scene.visitor.worth_waiting_for(scene.now));
     assert_eq!(scene.put(Input::Back), ["welcome false"]);
@@ -329,9 +350,17 @@ fn a_lost_socket_ends_a_wait_and_suspends_a_call() {
 fn whoever_leaves_before_anything_was_said_has_dropped_a_match_and_nobody_else_has() {
     let mut scene = Scene::talking();
     assert_eq!(scene.put(leave()), ["keep apart", "dropped", "revoke", "tell gone Left"]);
-    for mut scene in [Scene::matched(true), Scene::matched(false), Scene::negotiated()] {
+    for (mut scene, late) in [
+        (Scene::matched(true), "dropped"),
+        // It is the other who has not described itself, or whose transport may be what does not come up.
+        (Scene::matched(false), "not connected"),
+        (Scene::negotiated(), "not connected"),
+    ] {
         scene.pass(QUICK);
-        assert_eq!(scene.put(leave()), ["dropped", "revoke", "tell gone Left"], "however long it took");
+        assert_eq!(scene.put(leave()), [late, "revoke", "tell gone Left"]);
+    }
+    for mut scene in [Scene::matched(true), Scene::matched(false), Scene::negotiated()] {
+        assert_eq!(scene.put(leave()), ["dropped", "revoke", "tell gone Left"]);
     }
     // Being left is not leaving, and neither is giving up a wait.
     for why in [EndReason::Left, EndReason::Lost, EndReason::Vanished] {
@@ -391,6 +420,48 @@ fn the_end_of_the_task_undoes_everything_once() {
     assert_eq!(scene.partner.close().len(), 2, "the description and the end");
 }
 
+#[test]
+fn whoever_hears_themself_is_in_a_call_and_of_no_concern_to_anybody_else() {
+    let ask = || Input::Frame(ClientMessage::HearYourself {});
+    let hearing = || {
+        let mut scene = Scene::new();
+        scene.put(hello());
+        assert_eq!(scene.put(ask()), ["hear yourself"]);
+        let half = scene.half(true, None);
+        assert_eq!(scene.put(Input::Echo(half)), ["matched true"]);
+        scene
+    };
+    // Where there is none to be had, one is idle still.
+    let mut scene = Scene::new();
+    scene.put(hello());
+    assert_eq!(scene.put(ask()), ["hear yourself"]);
+    assert_eq!(scene.put(join()), ["send waiting", "join 1"]);
+    assert_eq!(scene.put(ask()), ["problem AlreadyWaiting"]);
+
+    let mut scene = hearing();
+    assert_eq!(scene.put(ask()), ["problem AlreadyInCall"]);
+    assert_eq!(scene.put(join()), ["problem AlreadyInCall"]);
+    // Left at any time, it drops nobody and keeps nobody apart, and there is nobody to report.
+    assert_eq!(scene.put(leave()), ["revoke", "tell gone Left"]);
+    let mut scene = hearing();
+    scene.put(describe(Setup::Actpass));
+    scene.put(Input::Mail(Mail::Describe { call: CALL, description: description(Setup::Active) }));
+    scene.put(connected());
+    let report = Input::Frame(ClientMessage::Report { call: CALL, category: Category::Other });
+    assert_eq!(scene.put(report), ["revoke", "tell gone Left"]);
+    // Gone before or after it began, nobody is put into a queue that they were not in.
+    for begun in [false, true] {
+        let mut scene = hearing();
+        if begun {
+            scene.put(describe(Setup::Actpass));
+            scene.put(Input::Mail(Mail::Describe { call: CALL, description: description(Setup::Active) }));
+            scene.put(connected());
+        }
+        assert_eq!(scene.put(gone(EndReason::Vanished)), ["revoke", "ended Lost"]);
+        assert_eq!(scene.put(join()), ["send waiting", "join 1"]);
+    }
+}
+
 /// Many visitors over a real matchmaker; mails are read in whatever order the history says.
 struct House {
     maker: Matchmaker,
@@ -427,8 +498,10 @@ impl House {
                 Effect::Send(_)
                 | Effect::Welcome(_)
                 | Effect::Matched { .. }
+                | Effect::HearYourself
                 | Effect::Revoke(_)
                 | Effect::Dropped(_)
+                | Effect::NotConnected(_)
                 | Effect::Report(..) => {}
             }
         }
@@ -472,7 +545,7 @@ impl House {
             Step::Read(who) => {
                 self.read(who);
             }
-            Step::Away(who) => self.put(who, Input::Away),
+            Step::Away(who) => self.put(who, Input::Away { untold: false }),
             Step::Back(who) => {
                 if self.visitors[who].0.away.is_some() {
                     self.put(who, Input::Back);

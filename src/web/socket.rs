@@ -14,7 +14,8 @@ use super::lobby::{Door, Owner};
 use super::pulse::{Beat, Pulse};
 use super::{House, Leaving};
 use crate::clock::Now;
-use crate::guard::{Home, Kind, Pass};
+use crate::echo;
+use crate::guard::{Home, Kind, Pass, Place};
 use crate::mailbox::{Inbox, Mail, Mailbox, Person, VisitorId, Whence, mailbox};
 use crate::matchmaking::Ticket;
 use crate::protocol::{
@@ -28,14 +29,8 @@ const WRITE_WITHIN: Duration = Duration::from_secs(10);
 /// How many frames that are not of this protocol a socket may send. A page sends none; a developer some.
 const MAX_BAD_FRAMES: u8 = 16;
 
-/// The shortest pause, in seconds, that anybody is asked for: shorter ones would only be more of them.
-const SHORTEST_PAUSE: u32 = 10;
-
-/// The longest, see [`Pause`].
-const LONGEST_PAUSE: u32 = 60;
-
-/// The longest cool-down, in seconds, see [`CoolDown`].
-const LONGEST_COOL_DOWN: u32 = 24 * 60 * 60;
+/// The shortest pause that anybody is asked for: shorter ones would only be more of them.
+const SHORTEST_PAUSE: Duration = Duration::from_secs(9);
 
 /// How long somebody whose call has ended may stay when the server is about to stop: to say that something was not right.
 const LINGER: Duration = Duration::from_secs(15);
@@ -132,6 +127,20 @@ impl Line {
                     let text_line = house.config.text_line;
                     frames.push(ServerMessage::Matched { call, side, offerer, relay, text_line });
                 }
+                Effect::HearYourself => match self.echo(now.instant) {
+                    Ok(pass) => {
+                        let mut leaving = self.leaving.clone();
+                        let over = async move {
+                            // An error would mean that the house is gone, which is as good.
+                            let _ = leaving.wait_for(|leaving| *leaving != Leaving::No).await;
+                        };
+                        let matched = echo::start(house.relay.clone(), over, pass, self.mailbox.clone());
+                        frames.extend(self.apply(Input::Echo(matched)));
+                    }
+                    Err(wait) => frames.push(slow_down(wait)),
+                },
+                // Nobody is paired any more, and who would wait is told so before anything else.
+                Effect::Join(_) if *self.leaving.borrow() != Leaving::No => {}
                 Effect::Join(Wait { ticket, languages, role, avoid_recent, joined }) => {
                     let ticket = Ticket {
                         id: ticket,
@@ -154,11 +163,12 @@ impl Line {
                     // What it comes to shows at the next join.
                     let _ = house.guard.take(Kind::Drop, &self.home, now.instant);
                 }
+                Effect::NotConnected(partner) => house.matchmaker.drop_match(partner, self.person(), now.instant),
                 Effect::Report(partner, category) => {
-                    house.matchmaker.never_again(self.person(), partner, now.instant);
-                    if let Some(reported) = partner.whence {
-                        house.guard.report(&self.home, &self.whence, &reported, category, now.instant);
-                    }
+                    let counts = partner.whence.is_some_and(|reported| {
+                        house.guard.report(&self.home, &self.whence, &reported, category, now.instant)
+                    });
+                    house.matchmaker.never_again(self.person(), partner, counts, now.instant);
                 }
                 Effect::KeepApart(partner) => house.matchmaker.keep_apart(self.id, partner, now.instant),
                 Effect::Revoke(call) => house.relay.revoke(call),
@@ -178,13 +188,18 @@ impl Line {
         }
         let guard = &self.house.guard;
         if let Some((left, category)) = guard.cooling(&self.whence, now) {
-            let seconds = u32::try_from(left.as_secs() + 1).unwrap_or(LONGEST_COOL_DOWN).min(LONGEST_COOL_DOWN);
-            return CoolDown::new(seconds).map(|retry_after| ServerMessage::CoolDown { retry_after, category });
+            return Some(ServerMessage::CoolDown { retry_after: CoolDown::at_least(left), category });
         }
         let wait = guard.wait(Kind::Drop, &self.home, now).or_else(|| guard.take(Kind::Join, &self.home, now).err())?;
-        let seconds = u32::try_from(wait.as_secs() + 1).unwrap_or(LONGEST_PAUSE);
-        let pause = Pause::new(seconds.clamp(SHORTEST_PAUSE, LONGEST_PAUSE))?;
-        Some(ServerMessage::SlowDown { retry_after: pause })
+        Some(slow_down(wait))
+    }
+
+    /// A place for an echo, or how long there will be none.
+    fn echo(&self, now: Instant) -> Result<Pass, Duration> {
+        let guard = &self.house.guard;
+        let pass = guard.enter(Place::Echo, Some(&self.home)).ok_or(echo::AT_MOST)?;
+        guard.take(Kind::Echo, &self.home, now)?;
+        Ok(pass)
     }
 
     /// Makes a resume token and forgets the one before. `None` when the system has no random bytes to give.
@@ -356,7 +371,8 @@ impl Pump {
             }
             Ok(message) => {
                 let joins = matches!(message, ClientMessage::Join { .. });
-                if joins && *self.line.leaving.borrow() != Leaving::No {
+                let begins = joins || matches!(message, ClientMessage::HearYourself {});
+                if begins && *self.line.leaving.borrow() != Leaving::No {
                     return self.say_closing(Duration::ZERO).await;
                 }
                 match joins.then(|| self.line.refuses(now)).flatten() {
@@ -406,19 +422,36 @@ impl Pump {
     async fn send(&mut self, frames: Vec<ServerMessage>) -> Next {
         for frame in frames {
             if self.guest.is_none() {
-                if self.unsent.len() == MAX_UNSENT {
+                if self.keep(frame) == Next::Stop {
                     return Next::Stop;
                 }
-                self.unsent.push_back(frame);
                 continue;
             }
             let Ok(text) = serde_json::to_string(&frame) else {
                 return Next::Stop;
             };
-            if !self.write(Message::Text(text.into())).await && self.away() == Next::Stop {
-                return Next::Stop;
+            if !self.write(Message::Text(text.into())).await {
+                let is_end = matches!(frame, ServerMessage::Ended { .. });
+                if self.keep(frame) == Next::Stop || self.lose(is_end) == Next::Stop {
+                    return Next::Stop;
+                }
             }
         }
+        Next::Go
+    }
+
+    /// Keeps a frame for a page that may come back. New credentials make those before them worth nothing.
+    fn keep(&mut self, frame: ServerMessage) -> Next {
+        if matches!(frame, ServerMessage::Restart { .. }) {
+            let is_over = |frame: &ServerMessage| {
+                matches!(frame, ServerMessage::Restart { .. } | ServerMessage::Candidate { .. })
+            };
+            self.unsent.retain(|frame| !is_over(frame));
+        }
+        if self.unsent.len() == MAX_UNSENT {
+            return Next::Stop;
+        }
+        self.unsent.push_back(frame);
         Next::Go
     }
 
@@ -431,9 +464,14 @@ impl Pump {
 
     /// The socket is gone without a word. A call waits for its visitor to come back with another.
     fn away(&mut self) -> Next {
+        self.lose(false)
+    }
+
+    /// The same; with `untold`, of an end that the page was not told.
+    fn lose(&mut self, untold: bool) -> Next {
         self.guest = None;
         debug!(visitor = self.line.id.0, "away: the socket is lost");
-        self.line.apply(Input::Away);
+        self.line.apply(Input::Away { untold });
         self.wait()
     }
 
@@ -451,6 +489,7 @@ impl Pump {
         (self.line.home, self.line.whence) = (guest.home, guest.whence);
         self.guest = Some(guest);
         self.pulse = Pulse::new(Instant::now());
+        self.told = false;
         let next = self.put(Input::Back).await;
         if next == Next::Stop {
             return next;
@@ -483,6 +522,11 @@ impl Pump {
         self.guest = None;
         Next::Stop
     }
+}
+
+/// Asks for a pause of about this length.
+fn slow_down(wait: Duration) -> ServerMessage {
+    ServerMessage::SlowDown { retry_after: Pause::at_least(wait.max(SHORTEST_PAUSE)) }
 }
 
 /// The next message; never returns while there is no socket. Cancel-safe.

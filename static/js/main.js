@@ -15,9 +15,12 @@ import { Words } from './words.js';
 
 const words = new Words(navigator.languages);
 const preferences = openPreferences(() => window.localStorage);
-/** The rest of a call's scripts, asked for with it: as each names the next, they would take a slow line several times as long. */
-const WITH_TALK = ['call', 'call-view', 'channel', 'description', 'device', 'disguise', 'emoji', 'meter', 'panel', 'protocol',
-  'safety-view', 'sas', 'shaper', 'summons', 'text', 'verification'];
+/**
+ * The rest of a call's scripts, asked for with it: as each names the next, they would take a slow line several times as
+ * long.
+ */
+const WITH_TALK = ['call', 'call-view', 'channel', 'description', 'device', 'disguise', 'emoji', 'hear-view', 'meter', 'panel',
+  'protocol', 'safety-view', 'sas', 'shaper', 'summons', 'text', 'verification'];
 let state = INITIAL;
 /**
  * What only a conversation needs, fetched at the press while the browser asks for the microphone.
@@ -151,7 +154,7 @@ function carryOut(effect) {
       return connection?.send(effect.frame);
     case 'begin':
       microphone.mute(effect.muted);
-      return inTalk((it) => it.begin(effect.match, effect.voice, effect.muted), () => dispatch({ type: 'broken', call: effect.match.call }));
+      return inTalk((it) => it.begin(effect.match, effect.voice, effect.muted, effect.alone ?? false), () => dispatch({ type: 'broken', call: effect.match.call }));
     case 'pass':
       return inTalk((it) => it.receive(effect.frame));
     case 'restart':

@@ -9,6 +9,7 @@ import { SafetyView } from './safety-view.js';
 import { Call } from './call.js';
 import { Device } from './device.js';
 import { Disguise } from './disguise.js';
+import { HearView } from './hear-view.js';
 import { Meter } from './meter.js';
 import { Panel } from './panel.js';
 import { Shaper } from './shaper.js';
@@ -34,6 +35,10 @@ export class Talk {
   #voice = 'own';
   /** @type {Disguise | null} */
   #disguise = null;
+  /** Whether a changed voice is wanted and does not come about. */
+  #unheard = false;
+  /** @type {import('./hear.js').Hearing | null} */
+  #hearing = null;
 
   /**
    * Once the worker that shapes what is sent has started, or cannot.
@@ -58,6 +63,7 @@ export class Talk {
     this.#view = view;
     this.#callView = new CallView(window.document, words);
     view.add(new SafetyView(window.document, words, (category) => dispatch({ type: 'tell', category })));
+    view.add(new HearView(window.document, words.say));
     this.#microphone = microphone;
     this.#say = words.say;
     this.#dispatch = dispatch;
@@ -93,8 +99,9 @@ export class Talk {
    * @param {import('./types.js').Matched} match
    * @param {import('./types.js').Voice} voice
    * @param {boolean} muted from the first packet on
+   * @param {boolean} alone with the server's own caller, to hear oneself
    */
-  begin(match, voice, muted) {
+  begin(match, voice, muted, alone) {
     const Connection = this.#view.secluded?.RTCPeerConnection;
     // That of the page itself would tell the partner which network this is.
     if (!Connection) throw new DOMException('no frame to call from', 'NotSupportedError');
@@ -120,6 +127,25 @@ export class Talk {
       onLine: (who, text) => dispatch({ type: 'line', line: { who, text } }),
     }, Connection);
     this.#meter.listen('me', this.#microphone.stream);
+    if (alone) void this.#watch(this.#call);
+  }
+
+  /** Finds out how well it goes. @param {Call} call */
+  async #watch(call) {
+    try {
+      const { Hearing } = await import('./hear.js');
+      if (call !== this.#call) return;
+      this.#hearing = new Hearing(this.#window, {
+        call,
+        meter: this.#meter,
+        isUnheard: () => this.#unheard,
+        onFound: (found) => this.#dispatch({ type: 'found', found }),
+      });
+    } catch (error) {
+      // It did not come: the line has gone in this very moment.
+      console.warn('hear:', error);
+      if (call === this.#call) this.#dispatch({ type: 'failed' });
+    }
   }
 
   /** @param {import('./types.js').PartnerFrame} frame */
@@ -138,6 +164,8 @@ export class Talk {
 
   /** @param {boolean} bye */
   hangUp(bye) {
+    this.#hearing?.close();
+    this.#hearing = null;
     this.#call?.close(bye);
     this.#call = null;
     this.#dress('own');
@@ -174,10 +202,14 @@ export class Talk {
   /** @param {import('./types.js').Voice} voice */
   #dress(voice) {
     this.#voice = voice;
+    this.#unheard = false;
     this.#disguise?.close();
     this.#disguise = null;
     if (voice === 'own') return;
-    this.#disguise = new Disguise(this.#window, voice, (ok) => this.#dispatch({ type: 'disguised', ok }));
+    this.#disguise = new Disguise(this.#window, voice, (ok) => {
+      this.#unheard = !ok;
+      this.#dispatch({ type: 'disguised', ok });
+    });
     this.#disguise.feed(this.#microphone.stream);
   }
 

@@ -11,7 +11,7 @@ import { clock, date, MAX_LANGUAGES, namer, OFFERED } from './languages.js';
 /** @typedef {import('./types.js').Wishes} Wishes */
 /** @typedef {import('./types.js').Preferences} Preferences */
 /** @typedef {import('./words.js').Word} Word */
-/** @typedef {'start' | 'retry' | 'stop' | 'accept' | 'decline' | 'mute' | 'end' | 'again' | 'rest' | 'own-voice' | 'try-voice'} Action */
+/** @typedef {'start' | 'retry' | 'stop' | 'accept' | 'decline' | 'mute' | 'end' | 'again' | 'rest' | 'own-voice' | 'try-voice' | 'hear-yourself' | 'done'} Action */
 
 /** How many steps a level has where motion is reduced. */
 const STEPS = 3;
@@ -225,6 +225,7 @@ export class View {
       this.#put('problem-title', `mic.${problem}.title`);
       this.#put('problem-text', `mic.${problem}.text`);
     }
+    this.#put('asking-text', state.alone ? 'hear.asking' : 'asking.text');
     if (ending) this.#put('ending', `ended.${ending}`);
     this.#put('ending-text', ending === 'unverified' ? 'ended.unverified.text' : null);
     this.#one('[data-part="ending-text"]').hidden = ending !== 'unverified';

@@ -99,6 +99,12 @@ impl TestServer {
         self.ended().await
     }
 
+    /// Ends it whoever is still in a call.
+    pub async fn stop_at_once(self) -> String {
+        self.ask_to_stop().await;
+        self.stop().await
+    }
+
     /// Asks it to end.
     pub async fn ask_to_stop(&self) {
         let kill = Command::new("kill").args(["-TERM", &self.pid().to_string()]).status().await;

@@ -76,6 +76,7 @@ async fn calls_go_on_and_nobody_new_is_paired() {
     let mut socket = Signalling::connect(&server.ws(), None, None).await.expect("a socket");
     let token = socket.hello(Some(token)).await.expect("a welcome");
     let mut one = Visitor { socket, token };
+    assert!(one.closing().await > 500, "said once more, since it may not have been heard");
     one.send(ClientMessage::Candidate { call, port: sotto::protocol::Port::new(49_152_u16).expect("a port") }).await;
     assert!(matches!(other.next().await, ServerMessage::Candidate { .. }), "the call is still theirs");
 
@@ -124,4 +125,55 @@ async fn calls_end_when_their_time_is_over() {
     other.shown_out().await;
     assert!(began.elapsed() >= Duration::from_secs(2));
     server.ended().await;
+}
+
+/// The server that comes next has the port before this one has ended.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_next_server_takes_over_and_calls_go_on() {
+    for listen in ["127.0.0.1:0", "[::]:0"] {
+        let shared = ["--allow-native", "--handover", "--drain", LONG];
+        let old = TestServer::start_with(&[&shared[..], &["--listen", listen]].concat()).await;
+        let here = listen.replace(":0", &format!(":{}", old.port));
+        let [mut first, mut second] = two_who_hear_each_other(&old).await;
+        let next = TestServer::start_with(&[&shared[..], &["--listen", &here]].concat()).await;
+        assert_eq!(old.port, next.port);
+
+        // As long as the old one is there it gets everything: whoever waits is met, and calls begin and go on.
+        let mut waiting = Visitor::waiting(&old).await;
+        for _ in 0..8 {
+            let [one, other] = two_who_hear_each_other(&old).await;
+            one.leave().await.expect("still there");
+            drop(other);
+        }
+        let mut other = Visitor::arrive(&old).await;
+        other.join().await;
+        assert_eq!(waiting.matched().await.0, other.matched().await.0);
+        other.send(ClientMessage::Leave {}).await;
+        assert!(matches!(waiting.next().await, ServerMessage::Ended { .. }));
+        assert_eq!(waiting.next().await, ServerMessage::Waiting {});
+        let heard = [first.heard().count, second.heard().count];
+        assert!(heard.iter().all(|count| *count > 0));
+
+        old.ask_to_stop().await;
+        waiting.shown_out().await;
+        // Who comes now comes to the next one, and waits there.
+        let mut waiting = Visitor::waiting(&next).await;
+        let [mut third, mut fourth] = two_who_hear_each_other(&next).await;
+        for call in [&mut first, &mut second, &mut third, &mut fourth] {
+            let before = call.heard().count;
+            call.hear(before + 100, DEADLINE).await.expect("two seconds of the other");
+        }
+        let mut other = Visitor::arrive(&next).await;
+        other.join().await;
+        assert_eq!(waiting.matched().await.0, other.matched().await.0);
+
+        first.leave().await.expect("still there");
+        assert_eq!(second.ended().await, sotto::caller::Ending::Server(EndReason::Left));
+        drop(second);
+        old.ended().await;
+        let before = third.heard().count;
+        third.hear(before + 50, DEADLINE).await.expect("a second of the other");
+        drop((third, fourth, waiting, other));
+        next.stop_at_once().await;
+    }
 }
