@@ -36,6 +36,8 @@ export const MS = {
   quiet: 60_000,
   /** A lost socket is usually back within this; the page stays still for it. */
   unreachable: 2_000,
+  /** On a slow line the first socket and the scripts of a call take their time; the page is no less there for it. */
+  reaching: 8_000,
   /** To come back to the tab. Under the 25 s that the server waits for a description. */
   offer: 20_000,
   /** Both descriptions are known; a line that works is up within a second, a bad one within ten. */
@@ -52,6 +54,8 @@ export const MS = {
   hearing: 9_000,
   /** The scripts of a call did not come: the next attempt. */
   fetch: 5_000,
+  /** The server takes a report for so long after a call: `REPORT_WITHIN` in `src/visitor.rs`. */
+  report: 600_000,
 };
 
 /** As many lines as somebody would scroll back through. */
@@ -155,7 +159,7 @@ const wait = (state, effects = [], queued = false) =>
   // Whoever had muted before the line was up did not mean this partner alone.
   go(state, 'waiting', { ...NO_CALL, muted: queued && state.muted, long: false, closing: false, problem: null },
     ...effects,
-    ...(queued ? [] : state.up && state.ready ? [join(state)] : [...fetch(state), startTimer('unreachable', MS.unreachable)]),
+    ...(queued ? [] : state.up && state.ready ? [join(state)] : [...fetch(state), startTimer('unreachable', MS.reaching)]),
     startTimer('quiet', MS.quiet));
 
 /**
@@ -177,7 +181,7 @@ const HEAR = send({ type: 'hear_yourself' });
  */
 const hear = (state, effects = []) =>
   go(state, 'hearing', { ...NO_CALL, alone: true, sounding: false, found: NOTHING_FOUND, closing: false, problem: null }, ...effects,
-    ...(state.up && state.ready ? [HEAR] : [...fetch(state), startTimer('unreachable', MS.unreachable)]));
+    ...(state.up && state.ready ? [HEAR] : [...fetch(state), startTimer('unreachable', MS.reaching)]));
 
 /** @param {State} state */
 const hearAtLast = (state) => stay(state, {}, { do: 'stopTimer', timer: 'unreachable' }, HEAR);
@@ -233,9 +237,12 @@ const begin = (state, match) =>
  * @param {import('./types.js').Ending} ending
  * @param {{ leave: boolean, bye: boolean }} say to the server, and to the partner's page
  */
-const end = (state, ending, { leave, bye }) =>
-  go(state, 'ended', { ...NO_CALL, closing: false, past: TALKED.includes(state.name) ? state.match?.call ?? null : null, ending: ending === 'lost' && state.closing ? 'closing' : ending },
-    { do: 'dismiss' }, { do: 'release' }, ...(leave ? [LEAVE] : []), { do: 'hangUp', bye }, { do: 'wake', on: false });
+const end = (state, ending, { leave, bye }) => {
+  const past = TALKED.includes(state.name) ? state.match?.call ?? null : null;
+  return go(state, 'ended', { ...NO_CALL, closing: false, past, ending: ending === 'lost' && state.closing ? 'closing' : ending },
+    { do: 'dismiss' }, { do: 'release' }, ...(leave ? [LEAVE] : []), { do: 'hangUp', bye }, { do: 'wake', on: false },
+    ...(past ? [startTimer('report', MS.report)] : []));
+};
 
 /** Where somebody can be heard. @type {Name[]} */
 const TALKED = ['talking', 'rejoining'];
@@ -250,7 +257,7 @@ const report = (state, { category }) => {
   const call = match?.call ?? past;
   if (!call) return stay(state);
   const frame = send({ type: 'report', call, category });
-  if (!match) return stay(state, { ending: 'reported', past: null }, frame);
+  if (!match) return stay(state, { ending: 'told', past: null }, frame);
   const step = end(state, 'reported', { leave: false, bye: true });
   return { state: { ...step.state, past: null }, effects: [frame, ...step.effects] };
 };
@@ -572,6 +579,7 @@ const TABLE = {
   ended: {
     again: (state) => ask(state),
     tell: report,
+    timeout: (state) => stay(state, { past: null }),
     rest: (state) => go(state, 'resting', { up: false }, { do: 'disconnect' }),
     granted: (state) => stay(state, {}, { do: 'release' }),
   },

@@ -44,10 +44,10 @@
  * @typedef {'landing' | 'asking' | 'mic-problem' | 'waiting' | 'paused' | 'cooling' | 'offered' | 'connecting' | 'talking'
  *   | 'rejoining' | 'ended' | 'resting' | 'offline' | 'hearing' | 'heard'} Name
  * @typedef {'dismissed' | 'site' | 'system' | 'none' | 'busy' | 'ignored' | 'unsupported' | 'calls'} MicProblem
- * @typedef {'self' | 'left' | 'lost' | 'closing' | 'missed' | 'unverified' | 'reported'} Ending
+ * @typedef {'self' | 'left' | 'lost' | 'closing' | 'missed' | 'unverified' | 'reported' | 'told'} Ending
  * @typedef {{ languages: string[], role: Role, avoid_recent: boolean }} Wishes
  * @typedef {'own' | 'deeper' | 'higher'} Voice what the partner is to hear
- * @typedef {'prompt' | 'quiet' | 'unreachable' | 'offer' | 'connecting' | 'weak' | 'rejoining' | 'restart' | 'fetch' | 'pause' | 'hearing'} Timer
+ * @typedef {'prompt' | 'quiet' | 'unreachable' | 'offer' | 'connecting' | 'weak' | 'rejoining' | 'restart' | 'fetch' | 'pause' | 'hearing' | 'report'} Timer
  * @typedef {{ microphone: 'fine' | 'silent' | 'unknown', sound: 'fine' | 'none' | 'unheard' | 'unknown', line: 'fine' | 'thin' | 'tcp' | 'none' }} Found
  *   What somebody who hears themself is told; `verdict.js` says what each means.
  */
@@ -96,7 +96,6 @@
  *   | { type: 'type', text: string }
  *   | { type: 'voice', voice: Voice }
  *   | { type: 'granted' | 'devices' | 'doubt' | 'checked' }
- *   | { type: 'report' }
  *   | { type: 'tell', category: Category }
  *   | { type: 'refused', problem: MicProblem }
  *   | { type: 'frame', frame: ServerFrame }
@@ -168,6 +167,7 @@
  * @property {(description: Description) => void} onDescribed this side's description, once
  * @property {(credentials: { ufrag: string, pwd: string }) => void} onRenewed this side's after an ICE restart
  * @property {(port: number) => void} onGathered one of this side's candidates
+ * @property {(padded: boolean) => void} onShaped whether what is sent has one size, before the first packet
  * @property {(stream: MediaStream) => void} onStream the partner's voice
  * @property {() => void} onConnected the line is up, for the first time or again
  * @property {() => void} onWeak nothing has come for a moment

@@ -11,13 +11,14 @@ const RELAY = { transports: ['udp'], username: `1:${CALL}:a`, credential: 'abcd'
 const PAGE = { protocol: 'https:', hostname: 'sotto.example', port: '' };
 
 /** A call whose peer connection is in the test's hands. */
-function setUp({ offerer = false, track = null, more = {} } = {}) {
+function setUp({ offerer = false, track = null, more = {}, padded = true } = {}) {
   const it = { said: [], shaped: [], sent: [] };
   it.sender = { replaceTrack: async (track) => { it.sent.push([track.name, it.shaped.length]); } };
-  const shaper = { shape: (sender) => it.shaped.push(sender) };
+  const shaper = { shape: (sender) => { it.shaped.push(sender); return padded; } };
   it.track = (name) => ({ name, readyState: 'live', stop() { this.readyState = 'ended'; } });
   globalThis.RTCRtpReceiver = { getCapabilities: () => null };
-  globalThis.RTCPeerConnection = class {
+  class Connection {
+    connectionState = 'new';
     constructor(configuration) {
       it.pc = this;
       it.configuration = configuration;
@@ -30,10 +31,10 @@ function setUp({ offerer = false, track = null, more = {} } = {}) {
     createDataChannel() { return it.channel; }
     async setLocalDescription() {}
     close() { it.closed = true; }
-  };
+  }
   const say = (name) => (...all) => it.said.push([name, ...all]);
-  const handlers = Object.fromEntries(['onDescribed', 'onRenewed', 'onGathered', 'onStream', 'onConnected', 'onWeak', 'onFailed', 'onBye', 'onEmoji', 'onUnverified', 'onLine', 'onBreath'].map((name) => [name, say(name)]));
-  it.call = new Call({ type: 'matched', call: CALL, side: 'a', offerer, relay: RELAY, ...more }, track, shaper, PAGE, handlers);
+  const handlers = Object.fromEntries(['onDescribed', 'onRenewed', 'onGathered', 'onShaped', 'onStream', 'onConnected', 'onWeak', 'onFailed', 'onBye', 'onEmoji', 'onUnverified', 'onLine', 'onBreath'].map((name) => [name, say(name)]));
+  it.call = new Call({ type: 'matched', call: CALL, side: 'a', offerer, relay: RELAY, ...more }, track, shaper, PAGE, handlers, Connection);
   return it;
 }
 
@@ -138,4 +139,42 @@ test('the track is the call\'s own: replaced, the one before is stopped, and the
   call.call.close(false);
   await settled();
   assert.deepEqual([second, third].map(({ readyState }) => readyState), ['ended', 'ended']);
+});
+
+test('a voice that must not be heard any more is over before the other is sent, and does not come back', async () => {
+  const [own, changed] = [{ name: 'own', readyState: 'live', stop() { this.readyState = 'ended'; } }, { name: 'changed', stop() {} }];
+  const it = setUp({ offerer: true, track: own });
+  it.call.replaceTrack(changed, true);
+  assert.deepEqual([own.readyState, it.sent], ['ended', []]);
+  await settled();
+  assert.deepEqual(it.sent, [['changed', 1]]);
+});
+
+test('what goes wrong is a line that is down where it is not up, and nothing where it is', async (context) => {
+  context.mock.method(console, 'warn', () => {});
+  for (const [state, said] of [['connecting', [['onFailed']]], ['failed', [['onFailed']]], ['connected', []]]) {
+    const it = setUp();
+    it.pc.connectionState = state;
+    it.pc.setRemoteDescription = async () => { throw new DOMException('', 'InvalidStateError'); };
+    it.call.receive({ type: 'describe', call: CALL, description: OFFER });
+    await settled();
+    assert.deepEqual(it.said, said, state);
+  }
+});
+
+test('no call is made from the page itself: without a frame there is none', () => {
+  globalThis.RTCPeerConnection = class {};
+  assert.throws(() => new Call({ type: 'matched', call: CALL, side: 'a', offerer: true, relay: RELAY }, null, {}, PAGE, {}), TypeError);
+  delete globalThis.RTCPeerConnection;
+});
+
+test('whether what is sent is padded is said by whoever knows, on either side', async () => {
+  for (const padded of [true, false]) {
+    assert.deepEqual(setUp({ offerer: true, padded }).said, [['onShaped', padded]]);
+    const answerer = setUp({ padded });
+    assert.deepEqual(answerer.said, []);
+    answerer.call.receive({ type: 'describe', call: CALL, description: OFFER });
+    await settled();
+    assert.deepEqual(answerer.said[0], ['onShaped', padded]);
+  }
 });
