@@ -7,6 +7,7 @@ mod classifier;
 mod disguise;
 mod files;
 mod guard;
+mod hold;
 mod http;
 mod languages;
 mod line;
