@@ -45,8 +45,12 @@ export const MS = {
   weak: 2_500,
   /** To walk through a tunnel or from one network into another. */
   rejoining: 30_000,
-  /** One restart is given this long before the next. */
-  restart: 6_000,
+  /** The same where the server is gone, or knows nothing of the call: nobody can begin ICE anew, and its relay is most
+   * likely gone with it. Longer than a line takes that comes back by itself. */
+  forgotten: 5_000,
+  /** One restart is given this long before the next: six round trips of a bad line, and the partner's part begins it
+   * anew. The server lets ten of them through in half a minute. */
+  restart: 4_000,
   /** The scripts of a call did not come: the next attempt. */
   fetch: 5_000,
 };
@@ -72,6 +76,7 @@ export const INITIAL = {
   back: 'waiting',
   problem: null,
   match: null,
+  forgotten: false,
   held: [],
   described: false,
   answered: false,
@@ -124,7 +129,7 @@ const fetch = (state) => (state.ready ? [] : [{ do: 'fetch' }]);
 /** Nothing of a call is left. */
 /** @satisfies {Partial<State>} */
 const NO_CALL = {
-  match: null, held: [], described: false, answered: false, muted: false, typing: false, unread: false, lines: [], unheard: false,
+  match: null, forgotten: false, held: [], described: false, answered: false, muted: false, typing: false, unread: false, lines: [], unheard: false,
 };
 
 /**
@@ -221,17 +226,19 @@ const describing = (state, changes, effect) => {
     : step;
 };
 
-/**
- * The line is thin: the offerer tries anew, the answerer waits for that.
- * @param {State} state
- */
-const rejoin = (state) => go(state, 'rejoining', {}, ...restart(state), startTimer('rejoining', MS.rejoining));
+/** @type {Effect} */
+const RESTART = { do: 'restart' };
+
+/** @type {Effect} */
+const WAIT_FOR_RESTART = startTimer('restart', MS.restart);
 
 /**
+ * The line is thin: the offerer tries anew at once, the answerer asks for that where it does not come.
  * @param {State} state
- * @returns {Effect[]}
  */
-const restart = (state) => (state.match?.offerer ? [{ do: 'restart' }, startTimer('restart', MS.restart)] : []);
+const rejoin = (state) =>
+  go(state, 'rejoining', {}, ...(state.match?.offerer ? [RESTART] : []), WAIT_FOR_RESTART,
+    startTimer('rejoining', state.forgotten || state.closing ? MS.forgotten : MS.rejoining));
 
 /**
  * @param {State} state
@@ -328,8 +335,18 @@ const FRAMES = {
     welcome: (state, { call }) =>
       call === state.match?.call ? stay(state) : wait(state, [{ do: 'hangUp', bye: false }]),
   },
-  talking: IN_CALL,
-  rejoining: IN_CALL,
+  talking: {
+    ...IN_CALL,
+    welcome: (state, { call }) => stay(state, { forgotten: call !== state.match?.call }),
+  },
+  rejoining: {
+    ...IN_CALL,
+    welcome: (state, { call }) =>
+      call === state.match?.call ? stay(state) : stay(state, { forgotten: true }, startTimer('rejoining', MS.forgotten)),
+    closing: (state) => stay(state, { closing: true }, startTimer('rejoining', MS.forgotten)),
+    // The socket carries both ways, and the partner is at it: that is given its time.
+    restart: (state, frame) => stay(state, {}, { do: 'pass', frame }, WAIT_FOR_RESTART),
+  },
   ended: CLOSES,
   resting: {},
   offline: {
@@ -460,16 +477,21 @@ const TABLE = {
     connected: (state) => stay(state, {}, { do: 'stopTimer', timer: 'weak' }),
     timeout: rejoin,
     failed: rejoin,
-    online: (state) => stay(state, {}, ...(state.match?.offerer ? [/** @type {Effect} */ ({ do: 'restart' })] : [])),
+    // From another network nothing reaches the partner until ICE has begun anew; why wait until that is felt?
+    online: (state) => stay(state, {}, RESTART),
   },
   rejoining: {
     ...CALLING,
     tell: report,
     // It was not the server that took it.
     connected: (state) => go(state, 'talking', { closing: false }),
-    online: (state) => stay(state, {}, ...restart(state)),
+    online: (state) => stay(state, {}, RESTART, WAIT_FOR_RESTART),
+    // Nothing has come of it for so long: what takes the line takes the socket as well, and TCP on a dead line waits
+    // ever longer before it tries again.
     timeout: (state, { timer }) =>
-      timer === 'restart' ? stay(state, {}, ...restart(state)) : end(state, 'lost', { leave: true, bye: true }),
+      timer === 'restart'
+        ? stay(state, {}, { do: 'renew' }, RESTART, WAIT_FOR_RESTART)
+        : end(state, 'lost', { leave: true, bye: true }),
   },
   ended: {
     again: (state) => ask(state),
