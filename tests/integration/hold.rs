@@ -3,3 +3,6 @@
 
 mod ear;
 mod line;
+mod page;
+mod quality;
+mod server;

@@ -140,7 +140,9 @@ pub struct Weather {
     pub tcp: Way,
     /// The page and the WebSocket.
     pub web: Way,
-    /// What is open of the page and the WebSocket is reset, and so is whatever comes.
+    /// What is open to the relay by TCP is closed, and so is whatever comes.
+    pub tcp_down: bool,
+    /// The same for the page and the WebSocket.
     pub web_down: bool,
 }
 
@@ -380,7 +382,8 @@ async fn pass_connection(near: TcpStream, port: u16, mut sky: Sky) -> io::Result
     // A connection to the relay begins with a request (RFC 8489 §5), any other with a word.
     let web = first[0] >= 0x40;
     let way: fn(&Weather) -> Way = if web { |weather| weather.web } else { |weather| weather.tcp };
-    if web && sky.weather.borrow().web_down {
+    let down: fn(&Weather) -> bool = if web { |weather| weather.web_down } else { |weather| weather.tcp_down };
+    if down(&sky.weather.borrow()) {
         return near.set_zero_linger();
     }
     let mut wait = CONNECT_AGAIN_AFTER;
@@ -396,13 +399,10 @@ async fn pass_connection(near: TcpStream, port: u16, mut sky: Sky) -> io::Result
     let (near_read, near_write) = near.into_split();
     let (far_read, far_write) = far.into_split();
     let up = flow(near_read, far_write, sky.clone(), move |weather| way(weather).up);
-    let down = flow(far_read, near_write, sky.clone(), move |weather| way(weather).down);
-    let reset = async {
-        let _ = sky.weather.wait_for(|weather| web && weather.web_down).await;
-    };
+    let back = flow(far_read, near_write, sky.clone(), move |weather| way(weather).down);
     tokio::select! {
-        done = async { tokio::try_join!(up, down) } => done.map(|_| ()),
-        () = reset => Ok(()),
+        done = async { tokio::try_join!(up, back) } => done.map(|_| ()),
+        _ = sky.weather.wait_for(down) => Ok(()),
     }
 }
 

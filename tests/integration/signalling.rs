@@ -281,7 +281,8 @@ async fn a_vanished_socket_in_each_state() {
     let server = TestServer::start().await;
     let (mut one, mut other, call) = talking(&server).await;
     let close = |code: u16| {
-        let frame = tokio_tungstenite::tungstenite::protocol::CloseFrame { code: code.into(), reason: Default::default() };
+        let frame =
+            tokio_tungstenite::tungstenite::protocol::CloseFrame { code: code.into(), reason: Default::default() };
         Message::Close(Some(frame))
     };
     one.raw(close(1000)).await;

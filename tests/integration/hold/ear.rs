@@ -85,6 +85,11 @@ impl Noted {
         Some(ends.fold(moment, f64::max))
     }
 
+    /// Whether the partner was heard all the time, as far as a machine goes that is shared by many.
+    pub fn is_unbroken(&self) -> bool {
+        self.longest(0.0) < 2.0
+    }
+
     /// The longest silence since then, in seconds.
     fn longest(&self, moment: f64) -> f64 {
         let longest = self.silences.iter().filter(|[_, to]| *to > moment).map(|[from, to]| to - from);
@@ -103,6 +108,20 @@ impl Browser {
     pub async fn listen(&self) {
         // Nothing of another call is counted.
         assert!(self.wait(LISTEN, vec![json!(self.is_chromium())]).await.is_some(), "no ear");
+    }
+
+    /// By which way it reaches the relay at this moment.
+    async fn way(&self) -> String {
+        let way = r"
+            const [done] = arguments;
+            connections.at(-1).getStats().then(stats => {
+                const all = [...stats.values()];
+                const { selectedCandidatePairId: id } = all.find(({ type, selectedCandidatePairId }) => type === 'transport' && selectedCandidatePairId) ?? {};
+                const pair = stats.get(id) ?? all.find(({ type, selected }) => type === 'candidate-pair' && selected);
+                done(stats.get(pair?.localCandidateId)?.relayProtocol ?? 'none');
+            });
+        ";
+        self.wait(way, vec![]).await.and_then(|way| way.as_str().map(str::to_owned)).expect("a way")
     }
 
     /// What it has noted since.
@@ -135,8 +154,9 @@ impl Trial {
                 && heard + STEADY.as_secs_f64() * 1_000.0 < now()
             {
                 let makes = pair.map(|browser| if browser.is_chromium() { "Chromium" } else { "Firefox" }).join(", ");
+                let ways = [pair[0].way().await, pair[1].way().await].join(", ");
                 println!(
-                    "held | {} | {makes} | heard again after {:.1} s | silence {:.1} and {:.1} s | {} | {}",
+                    "held | {} | {makes}, {ways} | heard again after {:.1} s | silence {:.1} and {:.1} s | {} | {}",
                     self.what,
                     (heard - back) / 1_000.0,
                     one.longest(self.begun),
