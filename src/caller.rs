@@ -92,6 +92,9 @@ pub enum Error {
     /// Too many have come from this network; it may be tried again after so many seconds.
     #[error("to be tried again after {0} seconds")]
     SlowDown(u32),
+    /// Several have reported conversations with somebody of this network; it may be tried again after so many seconds.
+    #[error("to be tried again after {0} seconds, because of reports")]
+    CoolDown(u32),
     /// The server offered no relay that this caller can use: no transport that it knows, or a host that
     /// cannot be resolved.
     #[error("there is no relay to use")]
@@ -195,6 +198,7 @@ impl Caller {
                 ServerMessage::Waiting {} if or_waiting => return Ok(None),
                 ServerMessage::Problem { code, .. } => return Err(Error::Problem(code)),
                 ServerMessage::SlowDown { retry_after } => return Err(Error::SlowDown(*retry_after.get())),
+                ServerMessage::CoolDown { retry_after, .. } => return Err(Error::CoolDown(*retry_after.get())),
                 _ => {}
             }
         }

@@ -20,6 +20,9 @@ pub const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V6(Ipv6
 /// The fewest bytes of a secret in [`Config::secret_file`]: 128 bits, which nobody guesses.
 const MIN_SECRET_BYTES: usize = 16;
 
+/// The longest of [`Config::drain`]: a day. A longer call is a mistake in a number.
+const MAX_DRAIN: i64 = 24 * 60 * 60;
+
 /// Anonymous one-on-one voice: one button, one stranger, nothing kept.
 #[derive(Debug, Parser)]
 #[command(name = "sotto", version, about)]
@@ -85,6 +88,17 @@ pub struct Config {
     #[arg(long, env = "SOTTO_TEXT_LINE", value_parser = FalseyValueParser::new())]
     pub text_line: bool,
 
+    /// How long calls may go on when the server is asked to stop, in seconds; it ends as soon as none is left. Whoever
+    /// stops it has to wait for longer: Docker does so for 10 seconds, unless told otherwise
+    #[arg(long, env = "SOTTO_DRAIN", value_name = "SECONDS", default_value_t = 5,
+        value_parser = clap::value_parser!(u32).range(..=MAX_DRAIN))]
+    pub drain: u32,
+
+    /// Share the port with the server that is started before this one is asked to stop, and that has this option as well:
+    /// then it gets everything, and the calls of this one go on. Linux only, and with one relay thread
+    #[arg(long, env = "SOTTO_HANDOVER", value_parser = FalseyValueParser::new())]
+    pub handover: bool,
+
     /// How much to log: off, error, warn, info, debug or trace. At no level is an address logged
     #[arg(long, env = "SOTTO_LOG", value_name = "LEVEL", default_value_t = LevelFilter::INFO)]
     pub log: LevelFilter,
@@ -102,6 +116,8 @@ impl Default for Config {
             tls_key: None,
             secret_file: None,
             text_line: false,
+            drain: 0,
+            handover: false,
             log: LevelFilter::INFO,
         }
     }

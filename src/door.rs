@@ -27,18 +27,19 @@ use axum::{
     extract::connect_info::Connected,
     serve::{IncomingStream, Listener},
 };
-use socket2::SockRef;
+use socket2::{SockRef, Socket};
 use tokio::{
     io::AsyncBufReadExt,
     net::{TcpListener, TcpStream},
     sync::{Notify, mpsc},
-    time::{sleep, timeout},
+    time::{sleep, sleep_until, timeout},
 };
 use tracing::{debug, warn};
 
 use self::{http::HttpStream, strangers::Strangers, stream::Stream};
 use crate::{
     guard::{Guard, Home, Kind, Pass, Place},
+    port::{self, Turn},
     protocol::Transport,
     relay::{self, FiveTuple},
 };
@@ -62,6 +63,10 @@ const MAX_HANDOVERS: usize = 64;
 /// What a TURN client may leave unread in the system's buffer, in bytes (Linux doubles it): the system's own choice
 /// would hold minutes of voice.
 const SEND_BUFFER: usize = 16 * 1024;
+
+/// How long those are waited for who have begun to connect when the port goes to the next server: three round trips of a
+/// slow network.
+const ON_THEIR_WAY: Duration = Duration::from_secs(1);
 
 /// How long to wait when the system has no more sockets to give.
 const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
@@ -103,7 +108,12 @@ impl Connected<IncomingStream<'_, Door>> for Arrival {
 
 /// Takes connections in, keeps those of TURN clients for the relay, and gives those of HTTP to axum.
 pub struct Door {
-    listener: TcpListener,
+    address: SocketAddr,
+    /// Absent once the port has gone to the next server.
+    listener: Option<TcpListener>,
+    locked: Arc<Notify>,
+    /// When it closes to those who were on their way to it.
+    closes: Option<Instant>,
     porch: Arc<Porch>,
     handed: mpsc::Receiver<(HttpStream, Arrival)>,
 }
@@ -125,11 +135,52 @@ impl Door {
         tls: Option<Arc<tls::Identity>>,
         relay: relay::Handle,
         guard: Arc<Guard>,
-    ) -> Self {
+    ) -> io::Result<Self> {
         let (http, handed) = mpsc::channel(MAX_HANDOVERS);
         let strangers = Arc::new(Strangers::new(MAX_STRANGERS));
         let guests = Arc::new(Strangers::new(MAX_GUESTS));
-        Self { listener, porch: Arc::new(Porch { relay, tls, guard, strangers, guests, http }), handed }
+        Ok(Self {
+            address: listener.local_addr()?,
+            listener: Some(listener),
+            locked: Arc::default(),
+            closes: None,
+            porch: Arc::new(Porch { relay, tls, guard, strangers, guests, http }),
+            handed,
+        })
+    }
+
+    /// What locks it.
+    ///
+    /// # Errors
+    ///
+    /// When the system gives no handle on the listener.
+    pub fn key(&self) -> io::Result<Key> {
+        let listener = self.listener.as_ref().ok_or(ErrorKind::NotConnected)?;
+        Ok(Key { listener: SockRef::from(listener).try_clone()?, locked: Arc::clone(&self.locked) })
+    }
+
+    /// Closes for good. Those who have just come would be turned away by the system, and are let in.
+    fn close(&mut self) {
+        let Some(Ok(listener)) = self.listener.take().map(TcpListener::into_std) else { return };
+        let _ = port::give_all_to(&SockRef::from(&listener), Turn::First);
+        while let Ok((stream, client)) = listener.accept() {
+            if stream.set_nonblocking(true).is_ok()
+                && let Ok(stream) = TcpStream::from_std(stream)
+            {
+                self.admit(stream, client);
+            }
+        }
+    }
+
+    fn admit(&self, stream: TcpStream, client: SocketAddr) {
+        let Some(caller) = self.porch.admit(client) else {
+            debug!("a connection too many");
+            // Nothing of it is left here: no handshake, and no TIME_WAIT.
+            let _ = SockRef::from(&stream).set_linger(Some(Duration::ZERO));
+            return;
+        };
+        let porch = Arc::clone(&self.porch);
+        self.porch.strangers.admit(|seat| tokio::spawn(porch.receive(stream, caller, seat)));
     }
 }
 
@@ -141,30 +192,56 @@ impl Listener for Door {
         loop {
             tokio::select! {
                 Some(handed) = self.handed.recv() => return handed,
-                accepted = self.listener.accept() => match accepted {
-                    Ok((stream, client)) => {
-                        let Some(caller) = self.porch.admit(client) else {
-                            debug!("a connection too many");
-                            // Nothing of it is left here: no handshake, and no TIME_WAIT.
-                            let _ = SockRef::from(&stream).set_linger(Some(Duration::ZERO));
-                            continue;
-                        };
-                        let porch = Arc::clone(&self.porch);
-                        self.porch.strangers.admit(|seat| tokio::spawn(porch.receive(stream, caller, seat)));
-                    }
+                accepted = accept(self.listener.as_ref()) => match accepted {
+                    Ok((stream, client)) => self.admit(stream, client),
                     Err(error) if is_of_one_connection(&error) => {}
                     Err(error) => {
                         warn!(kind = ?error.kind(), "no connection can be accepted");
                         sleep(ACCEPT_PAUSE).await;
                     }
+                },
+                () = self.locked.notified() => self.closes = Some(Instant::now() + ON_THEIR_WAY),
+                () = until(self.closes) => {
+                    self.closes = None;
+                    self.close();
                 }
             }
         }
     }
 
     fn local_addr(&self) -> io::Result<Arrival> {
-        let address = self.listener.local_addr()?;
-        Ok(Arrival::new(address, self.porch.tls.is_some()))
+        Ok(Arrival::new(self.address, self.porch.tls.is_some()))
+    }
+}
+
+/// Locks a door from inside: whoever comes from then on comes to the next server's.
+pub struct Key {
+    listener: Socket,
+    locked: Arc<Notify>,
+}
+
+impl Key {
+    /// Turns it.
+    pub fn turn(self) {
+        if let Err(error) = port::give_all_to(&self.listener, Turn::Second) {
+            warn!(kind = ?error.kind(), "some who come now are turned away");
+        }
+        self.locked.notify_one();
+    }
+}
+
+async fn until(moment: Option<Instant>) {
+    match moment {
+        Some(moment) => sleep_until(moment.into()).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// The next connection; never, without a listener. Cancel-safe.
+async fn accept(listener: Option<&TcpListener>) -> io::Result<(TcpStream, SocketAddr)> {
+    match listener {
+        Some(listener) => listener.accept().await,
+        None => std::future::pending().await,
     }
 }
 

@@ -3,7 +3,8 @@
 //! A limit counts by IPv4 /32 or IPv6 /64, and with [`WIDE`] times as much by IPv6 /48. Many share one prefix: a family,
 //! a school, everybody behind a provider's address translation. So the limits are what hundreds of people need at once,
 //! and far below what would hurt the others. They depend on nothing that a visitor can set for somebody else: not on
-//! names, tokens or headers, unless a proxy that the operator trusts has written them.
+//! names, tokens or headers, unless a proxy that the operator trusts has written them. Reports are what others say, and so
+//! it takes several others.
 //!
 //! | file | what |
 //! |---|---|
@@ -191,11 +192,13 @@ impl Guard {
     }
 
     /// Counts a report, unless there are too many from there.
-    pub fn report(&self, home: &Home, reporter: &Whence, reported: &Whence, category: Category, now: Instant) {
-        if self.take(Kind::Report, home, now).is_ok() {
+    pub fn report(&self, home: &Home, reporter: &Whence, reported: &Whence, category: Category, now: Instant) -> bool {
+        let counts = self.take(Kind::Report, home, now).is_ok();
+        if counts {
             self.reported.fetch_add(1, Ordering::Relaxed);
             lock(&self.reports).add(reporter, reported, category, now);
         }
+        counts
     }
 
     /// How long somebody has to stay out of conversations, and for what was reported.

@@ -18,9 +18,11 @@
 //! - [`relay`] is a TURN server that can reach nobody but the partner. Each visitor's task makes its own
 //!   side's credentials from the call's name, so that the relay and the rest share a secret and no table.
 //! - [`guard`] is what anybody gets: limits by the network a visitor comes from, which keep no address.
-//! - [`protocol`] is the wire between page and server, and [`clock`] the moment that is passed in.
+//! - [`protocol`] is the wire between page and server, [`clock`] the moment that is passed in, and `throttle` how fast a
+//!   connection is read.
 //! - [`caller`] is a visitor without a browser, for the tests and later for probes.
-//! - [`config`] is what an operator can set.
+//! - [`config`] is what an operator can set. `port` is what the door and the relay stand on, and how it goes to the next
+//!   server.
 //!
 //! Imports point one way: `main → lib → web → {door, visitor} → {matchmaking, relay, guard} → mailbox → protocol`. A call is two symmetric
 //! values, one owned by each side's visitor; there is no call table.
@@ -32,31 +34,27 @@ pub mod door;
 pub mod guard;
 pub mod mailbox;
 pub mod matchmaking;
+mod port;
 pub mod protocol;
 pub mod relay;
+mod throttle;
 pub mod visitor;
 pub mod web;
 
-use std::io::{ErrorKind, Read, Write};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, UdpSocket};
+use std::io::{Read, Write};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
-use socket2::{Domain, Protocol, Socket, Type};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tracing::{debug, info, warn};
 
-use crate::config::{Config, DEFAULT_LISTEN};
+use crate::config::Config;
 use crate::door::{Arrival, Door, tls};
 use crate::guard::Guard;
-use crate::web::House;
-
-/// How many connections may wait to be accepted.
-const BACKLOG: i32 = 1024;
-
-/// How many free ports are tried until one is free for TCP and for UDP.
-const PORT_TRIES: usize = 32;
+use crate::web::{House, Leaving};
 
 /// How many files a process may have open where nobody has said otherwise.
 const USUAL_FILES: usize = 1_024;
@@ -77,6 +75,8 @@ pub struct Server {
     tls: Option<Arc<tls::Identity>>,
     house: Arc<House>,
     threads: relay::Threads,
+    drain: Duration,
+    handover: bool,
 }
 
 impl Server {
@@ -94,24 +94,17 @@ impl Server {
         let tls =
             config.tls()?.map(|(certificates, key)| tls::Identity::read(certificates, key)).transpose()?.map(Arc::new);
         let descriptors = raise_file_limit();
-        let (tcp, udp) = match take_port(config.listen) {
-            // A container or machine without IPv6; whoever named an address gets that address or an error.
-            Err(error) if config.listen == DEFAULT_LISTEN && !taken(&error) => {
-                warn!("no IPv6 here, listening on IPv4 alone");
-                take_port(SocketAddr::from((Ipv4Addr::UNSPECIFIED, config.listen.port())))
-            }
-            done => done,
-        }
-        .with_context(|| format!("cannot listen on {}", config.listen))?;
+        let (tcp, udp) = port::take(config.listen, config.handover)?;
         let address = tcp.local_addr()?;
         let listener = tokio::net::TcpListener::from_std(tcp)?;
-        let (relay, threads) = relay::start(udp, secret)?;
+        let (relay, threads) = relay::start_as(udp, secret, config.handover)?;
         let mut seed = [0; 32];
         getrandom::fill(&mut seed)?;
+        let (drain, handover) = (Duration::from_secs(config.drain.into()), config.handover);
         let guard = Arc::new(Guard::new(seed, descriptors, config.trusted_proxies.clone(), Instant::now()));
-        let door = Door::new(listener, tls.clone(), relay.clone(), Arc::clone(&guard));
+        let door = Door::new(listener, tls.clone(), relay.clone(), Arc::clone(&guard))?;
         let house = Arc::new(House::new(config, relay, guard));
-        Ok(Self { door, address, tls, house, threads })
+        Ok(Self { door, address, tls, house, threads, drain, handover })
     }
 
     /// The address that was taken, with the port if it was left to the system.
@@ -130,13 +123,15 @@ impl Server {
         }
     }
 
-    /// Serves until `shutdown` completes, then closes every socket and stops the relay.
+    /// Serves until it is `asked` to stop, or until nobody can ask any more. Then pairs nobody, tells those who wait, and
+    /// lets calls go on until none is left, [`Config::drain`] is over, or it is asked once more; then closes every socket
+    /// and stops the relay.
     ///
     /// # Errors
     ///
     /// When the relay or accepting connections fails for good. Then, too, every page is told before.
-    pub async fn run(self, shutdown: impl Future<Output = ()> + Send + 'static) -> anyhow::Result<()> {
-        let Self { door, tls, house, threads, .. } = self;
+    pub async fn run(self, asked: mpsc::Receiver<()>) -> anyhow::Result<()> {
+        let Self { door, tls, house, threads, drain, handover, .. } = self;
         let relay = house.relay.clone();
         let counting = tokio::spawn(count_and_forget(Arc::clone(&house)));
         let matching = tokio::spawn({
@@ -144,33 +139,32 @@ impl Server {
             async move { house.matchmaker.run().await }
         });
         let following = tls.map(|tls| tokio::spawn(tls.follow()));
-        let closing = house.closing.clone();
+        let leaving = house.leaving.clone();
+        let port = if handover { Some((door.key()?, relay.clone())) } else { None };
+        let (closing, is_closing) = oneshot::channel();
         let serving = axum::serve(door, web::router(house).into_make_service_with_connect_info::<Arrival>())
             .with_graceful_shutdown({
-                let (closing, failed) = (closing.clone(), threads.failed());
+                let (leaving, failed) = (leaving.clone(), threads.failed());
                 async move {
                     tokio::select! {
-                        () = shutdown => {}
+                        () = linger(drain, &leaving, asked, port) => {}
                         () = failed => {}
                     }
                     info!("closing");
-                    closing.send_replace(true);
+                    leaving.send_replace(Leaving::Now);
+                    let _ = closing.send(());
                 }
             });
-        let overdue = {
-            let mut closing = closing.subscribe();
-            async move {
-                // An error would mean that nobody serves any more, which is as good.
-                let _ = closing.wait_for(|closing| *closing).await;
-                drop(closing);
-                tokio::time::sleep(CLOSE_WITHIN).await;
-            }
+        let overdue = async {
+            // An error would mean that nobody serves any more, which is as good.
+            let _ = is_closing.await;
+            tokio::time::sleep(CLOSE_WITHIN).await;
         };
         let served = tokio::select! {
             served = async {
                 serving.await?;
                 // Every visitor's task holds a receiver until it has told its page.
-                closing.closed().await;
+                leaving.closed().await;
                 Ok(())
             } => served,
             () = overdue => Ok::<_, std::io::Error>(()),
@@ -190,20 +184,48 @@ impl Server {
     }
 }
 
+/// Waits until the server is asked to stop, and then for its calls to end, for as long as they may.
+async fn linger(
+    drain: Duration,
+    leaving: &watch::Sender<Leaving>,
+    mut asked: mpsc::Receiver<()>,
+    port: Option<(door::Key, relay::Handle)>,
+) {
+    asked.recv().await;
+    info!(seconds = drain.as_secs(), "asked to stop: calls may go on for a while");
+    let end = Instant::now() + drain;
+    if let Some((key, relay)) = port {
+        // First, so that those who are sent away find the next server.
+        relay.hand_over();
+        key.turn();
+    }
+    leaving.send_replace(Leaving::After(end));
+    tokio::select! {
+        // Every visitor's task holds a receiver, and goes as soon as it has no call.
+        () = leaving.closed() => {}
+        () = tokio::time::sleep_until(end.into()) => {}
+        _ = asked.recv() => {}
+    }
+}
+
 /// Tells the operator now and then how often limits were hit since, and how much was reported: how often, and never who.
 /// Forgets what is over of that, also when nobody comes any more.
 async fn count_and_forget(house: Arc<House>) {
-    let House { guard, matchmaker, lobby, .. } = &*house;
-    let mut before = guard.counts();
+    let House { guard, matchmaker, lobby, relay, .. } = &*house;
+    let counts = || {
+        let relayed = relay.counts().all().map(|(what, count)| (what.to_owned(), count));
+        guard.counts().into_iter().chain(relayed).collect::<Vec<_>>()
+    };
+    let mut before = counts();
     loop {
         tokio::time::sleep(COUNT_EVERY).await;
         guard.fade(Instant::now());
         matchmaker.fade(Instant::now());
         lobby.fade(Instant::now());
-        let now = guard.counts();
+        let now = counts();
         for ((what, count), (_, before)) in now.iter().zip(&before) {
             if count > before {
-                info!(what, times = count - before, "the guard has counted");
+                info!(what, times = count - before, "counted");
             }
         }
         before = now;
@@ -247,11 +269,6 @@ fn ask(mut stream: TcpStream) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Whether binding failed for a reason that IPv4 would share.
-fn taken(error: &std::io::Error) -> bool {
-    matches!(error.kind(), ErrorKind::AddrInUse | ErrorKind::PermissionDenied)
-}
-
 /// Takes as many sockets as the system lets it: the usual 1,024 are for programs that use select(2), and a call over
 /// TCP has up to eight. Returns how many that are.
 #[cfg(target_os = "linux")]
@@ -275,35 +292,4 @@ fn raise_file_limit() -> usize {
 #[cfg(not(target_os = "linux"))]
 fn raise_file_limit() -> usize {
     USUAL_FILES
-}
-
-/// Binds the same port for TCP and UDP.
-fn take_port(listen: SocketAddr) -> std::io::Result<(std::net::TcpListener, UdpSocket)> {
-    let tries = if listen.port() == 0 { PORT_TRIES } else { 1 };
-    let mut last = None;
-    for _ in 0..tries {
-        let tcp = open(listen, Type::STREAM, Protocol::TCP)?;
-        tcp.listen(BACKLOG)?;
-        let tcp = std::net::TcpListener::from(tcp);
-        tcp.set_nonblocking(true)?;
-        match open(tcp.local_addr()?, Type::DGRAM, Protocol::UDP) {
-            Ok(udp) => return Ok((tcp, udp.into())),
-            Err(error) => last = Some(error),
-        }
-    }
-    Err(last.unwrap_or_else(|| ErrorKind::AddrInUse.into()))
-}
-
-fn open(address: SocketAddr, kind: Type, protocol: Protocol) -> std::io::Result<Socket> {
-    let domain = Domain::for_address(address);
-    let socket = Socket::new(domain, kind, Some(protocol))?;
-    if domain == Domain::IPV6 {
-        socket.set_only_v6(false)?;
-    }
-    if kind == Type::STREAM {
-        // A restart must not wait for the old connections' TIME_WAIT.
-        socket.set_reuse_address(true)?;
-    }
-    socket.bind(&address.into())?;
-    Ok(socket)
 }

@@ -7,6 +7,7 @@ use clap::Parser;
 use sotto::Server;
 use sotto::config::{Cli, Command, Config};
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt;
@@ -52,12 +53,17 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let server = Server::bind(config).await?;
     writeln!(std::io::stdout(), "listening on {}", server.url())?;
-    server
-        .run(async move {
+    let (ask, asked) = mpsc::channel(2);
+    tokio::spawn(async move {
+        loop {
             tokio::select! {
                 _ = interrupt.recv() => {}
                 _ = terminate.recv() => {}
             }
-        })
-        .await
+            if ask.send(()).await.is_err() {
+                break;
+            }
+        }
+    });
+    server.run(asked).await
 }

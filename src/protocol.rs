@@ -29,6 +29,7 @@
 //! JavaScript tests both read.
 
 use std::net::Ipv4Addr;
+use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, Serialize};
 use uuid::Uuid;
@@ -94,7 +95,7 @@ pub enum ClientMessage {
         pwd: Pwd,
     },
     /// Says that something was not right with the partner: in a call, which it ends, or within ten minutes after it. Once
-    /// per call, and without a word of one's own. The two never meet again.
+    /// per call, and without a word of one's own. The two do not meet again for a day.
     Report {
         /// The call it is about; ignored when that is too long ago.
         call: CallId,
@@ -389,9 +390,27 @@ checked! {
     Pause(u32), "a pause is 1 to 60 seconds", |value| (1..=60).contains(value)
 }
 
+impl Pause {
+    /// As long as this or a little longer, as far as the bounds allow.
+    pub fn at_least(time: Duration) -> Self {
+        Self(seconds(time).clamp(1, 60))
+    }
+}
+
 checked! {
     /// Seconds to stay away, at most a day.
     CoolDown(u32), "a cool-down is 1 to 86400 seconds", |value| (1..=86_400).contains(value)
+}
+
+impl CoolDown {
+    /// As long as this or a little longer, as far as the bounds allow.
+    pub fn at_least(time: Duration) -> Self {
+        Self(seconds(time).clamp(1, 86_400))
+    }
+}
+
+fn seconds(time: Duration) -> u32 {
+    u32::try_from(time.as_secs()).unwrap_or(u32::MAX).saturating_add(1)
 }
 
 checked! {

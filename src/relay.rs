@@ -12,7 +12,8 @@
 //!
 //! `server` is the rules, a state machine without I/O. `udp` is what a thread does that pumps datagrams through it, by
 //! the `batch` and at a `pace` of its own; there is one, and `crew` adds another when its `load` is too much. `tcp` is
-//! the task that each connection has for itself. Either has a `lane` that remembers each `route` a payload has gone; a
+//! the task that each connection has for itself, and `stays` the one that each client by UDP has once the port has gone to
+//! the next server. Each has a `lane` that remembers each `route` a payload has gone; a
 //! packet goes from one kind of client to the other through `streams`.
 //! `message` and `data` are the two halves of the wire: what the relay answers, and what it passes on.
 
@@ -37,6 +38,7 @@ mod random;
 mod route;
 mod server;
 mod socket;
+mod stays;
 mod streams;
 mod table;
 mod tcp;
@@ -49,7 +51,7 @@ use std::{
     io,
     net::{SocketAddr, UdpSocket},
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError, RwLock,
         atomic::{AtomicBool, Ordering},
     },
 };
@@ -65,6 +67,7 @@ pub use self::{
 };
 use self::{
     crew::{Crew, Terms},
+    stays::Stays,
     streams::Streams,
 };
 use crate::{
@@ -80,6 +83,18 @@ use crate::{
 /// When there is no randomness to be had, or the socket or the thread cannot be set up.
 pub fn start(socket: UdpSocket, secret: Secret) -> io::Result<(Handle, Threads)> {
     start_on(vec![socket], secret)
+}
+
+/// Starts on a socket that is to go to the next server once ([`Handle::hand_over`]), if `hands_over`. Then there is one
+/// thread: what lets the next server wait gives everything to one socket.
+///
+/// # Errors
+///
+/// As [`start`].
+pub fn start_as(socket: UdpSocket, secret: Secret, hands_over: bool) -> io::Result<(Handle, Threads)> {
+    let terms = Terms::of_machine();
+    let most = if hands_over { 1 } else { terms.most };
+    start_with(vec![socket], secret, Terms { most, ..terms })
 }
 
 /// Starts with as many threads as there are sockets, all bound to one address by SO_REUSEPORT: as if the relay had been
@@ -105,8 +120,9 @@ fn start_with(sockets: Vec<UdpSocket>, secret: Secret, terms: Terms) -> io::Resu
         stopped: AtomicBool::new(false),
         streams: Streams::default(),
         address,
-        socket: first.try_clone()?,
+        socket: RwLock::new(Some(Arc::new(first.try_clone()?))),
         crew: Crew::new(terms),
+        stays: Stays::default(),
     }));
     for socket in &sockets {
         if socket.local_addr()? != address {
@@ -137,9 +153,10 @@ struct Shared {
     /// The clients that came by TCP.
     streams: Streams,
     address: SocketAddr,
-    /// The first thread's, for those who are none.
-    socket: UdpSocket,
+    /// The first thread's, for those who are none; or that of somebody who has stayed.
+    socket: RwLock<Option<Arc<UdpSocket>>>,
     crew: Crew,
+    stays: Stays,
 }
 
 impl Handle {
@@ -164,15 +181,17 @@ impl Handle {
     pub fn stop(&self) {
         self.0.stopped.store(true, Ordering::Release);
         self.0.streams.close();
-        self.wake_threads();
+        self.0.stays.end();
+        self.end_threads();
     }
 
     fn is_stopped(&self) -> bool {
         self.0.stopped.load(Ordering::Acquire)
     }
 
-    fn stopped(&self) -> &AtomicBool {
-        &self.0.stopped
+    /// A socket to send on.
+    fn socket(&self) -> Option<Arc<UdpSocket>> {
+        self.0.socket.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     fn streams(&self) -> &Streams {

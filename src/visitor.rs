@@ -64,7 +64,10 @@ pub enum Input {
     /// The moment that [`Visitor::deadline`] named has come.
     Deadline,
     /// The socket is gone without a `leave`.
-    Away,
+    Away {
+        /// Whether a call has just ended, and the page has not been told.
+        untold: bool,
+    },
     /// Another socket has come with this visitor's resume token.
     Back,
     /// The visitor's task ends, for whatever reason. The last input there is.
@@ -97,7 +100,9 @@ pub enum Effect {
     KeepApart(VisitorId),
     /// Count that this visitor has left a match with somebody before there was a conversation.
     Dropped(Person),
-    /// Keep these two apart for good, and count the report.
+    /// Count that a match with somebody never became a call, and that it need not be this visitor's doing.
+    NotConnected(Person),
+    /// Keep these two apart, and count the report.
     Report(Person, Category),
     /// End the call's allocations on the relay.
     Revoke(CallId),
@@ -147,6 +152,16 @@ struct Call {
 }
 
 impl Call {
+    /// Whether there was time to say anything.
+    fn has_lasted(&self, now: Instant) -> bool {
+        self.since + QUICK <= now
+    }
+
+    /// Whether it is this side that the other waits for.
+    fn owes_a_description(&self) -> bool {
+        self.turn.is_some() && !self.described
+    }
+
     fn begun(&self, now: Instant) -> bool {
         self.connected || self.negotiated.is_some_and(|at| at + BEGUN_AFTER <= now)
     }
@@ -194,9 +209,14 @@ impl Visitor {
             Input::Frame(message) => self.frame(message, now, ticket, &mut effects),
             Input::Mail(mail) => self.mail(mail, now, ticket, &mut effects),
             Input::Deadline => self.overdue(now, &mut effects),
-            Input::Away => {
+            Input::Away { untold } => {
                 // Only a call waits for somebody: the queue has others to pair.
-                if matches!(&self.phase, Phase::InCall(call) if call.begun(now.instant)) {
+                let waited_for = match &self.phase {
+                    Phase::InCall(call) => call.begun(now.instant),
+                    Phase::Idle => untold,
+                    Phase::New | Phase::Waiting(_) => false,
+                };
+                if waited_for {
                     self.away = Some(now.instant);
                 } else {
                     self.leave(EndReason::Lost, now, &mut effects);
@@ -218,6 +238,16 @@ impl Visitor {
     /// When [`Input::Deadline`] is due.
     pub fn deadline(&self) -> Option<Instant> {
         self.describe_by().into_iter().chain(self.back_by()).min()
+    }
+
+    /// When the last call ended that can still be reported.
+    pub fn has_talked_until(&self) -> Option<Instant> {
+        self.past.0.back().map(|(end, ..)| *end)
+    }
+
+    /// Whether there is a call, or one about to be.
+    pub fn is_in_call(&self) -> bool {
+        matches!(self.phase, Phase::InCall(_))
     }
 
     /// Whether the task should go on although the socket is gone: a call goes on, or its end is still to be told.
@@ -430,8 +460,10 @@ impl Visitor {
                     self.past.push(&side.matched, now.instant);
                     effects.push(Effect::KeepApart(side.matched.partner.visitor));
                 }
-                if !begun || now.instant < side.since + QUICK {
+                if !side.has_lasted(now.instant) || side.owes_a_description() {
                     effects.push(Effect::Dropped(side.matched.partner));
+                } else if !begun {
+                    effects.push(Effect::NotConnected(side.matched.partner));
                 }
                 effects.push(Effect::Revoke(call));
                 effects.push(Effect::Tell(side.matched.mailbox, Mail::Gone { call, why }));

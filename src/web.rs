@@ -1,4 +1,4 @@
-//! The door: HTTP, the page's files, and the WebSocket of each visitor.
+//! The house: HTTP, the page's files, and the WebSocket of each visitor.
 
 mod files;
 mod forwarded;
@@ -42,14 +42,25 @@ const MAX_WRITE_BUFFER_BYTES: usize = 64 * 1024;
 /// Where it is asked whether the server is well.
 const HEALTH: &str = "/healthz";
 
+/// How far a server is on its way out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Leaving {
+    /// It stays.
+    No,
+    /// Nobody is paired any more; calls go on until then.
+    After(Instant),
+    /// At once.
+    Now,
+}
+
 /// What every socket's task shares.
 pub struct House {
     /// Pairs those who wait.
     pub matchmaker: Matchmaker,
     /// Makes credentials and ends calls.
     pub relay: relay::Handle,
-    /// Turns true when the server stops.
-    pub closing: watch::Sender<bool>,
+    /// How far the server is on its way out.
+    pub leaving: watch::Sender<Leaving>,
     /// What anybody gets.
     pub guard: Arc<Guard>,
     config: Config,
@@ -65,7 +76,7 @@ impl House {
         Self {
             matchmaker: Matchmaker::default(),
             relay,
-            closing: watch::Sender::new(false),
+            leaving: watch::Sender::new(Leaving::No),
             guard,
             config,
             lobby: Lobby::default(),
@@ -77,7 +88,7 @@ impl House {
 /// Everything that HTTP serves.
 pub fn router(house: Arc<House>) -> Router {
     Router::new()
-        .route(HEALTH, get(async || "well\n"))
+        .route(HEALTH, get(health))
         .fallback(files::serve)
         .layer(CompressionLayer::new())
         .route("/ws", get(upgrade))
@@ -85,6 +96,14 @@ pub fn router(house: Arc<House>) -> Router {
         .layer(middleware::from_fn_with_state(Arc::clone(&house), meet))
         .layer(middleware::from_fn(secure))
         .with_state(house)
+}
+
+/// Whether new visitors can be sent here.
+async fn health(State(house): State<Arc<House>>) -> Response {
+    match *house.leaving.borrow() {
+        Leaving::No => "well\n".into_response(),
+        Leaving::After(_) | Leaving::Now => (StatusCode::SERVICE_UNAVAILABLE, "closing\n").into_response(),
+    }
 }
 
 /// Who asks, as every handler may know it.

@@ -1,6 +1,6 @@
 //! The handle to a call.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use super::peer::{Heard, PeerError, Settings, Spoken};
 use super::sas::{Emoji, SasError};
 use super::signalling::{Signalling, SignallingError};
 use super::{Caller, Error, Matched, Options};
-use crate::protocol::{CallId, EndReason, RELAYED_ADDRESS, Side};
+use crate::protocol::{CallId, EndReason, Side};
 
 /// How a call ended, as this side knows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -106,7 +106,6 @@ impl Call {
                 relay,
                 username: matched.relay.username,
                 credential: matched.relay.credential,
-                relayed_address: IpAddr::V4(RELAYED_ADDRESS),
                 spoken: spoken.clone(),
                 voice: caller.options.voice.clone(),
             },

@@ -4,9 +4,7 @@
 //! Nothing of the partner's making enters an SDP but a value that [`crate::protocol`] has checked, so a
 //! partner cannot add a line, a codec, a header extension or an address.
 
-use std::net::IpAddr;
-
-use crate::protocol::{Description, Fingerprint, PayloadType, Pwd, Setup, Ufrag};
+use crate::protocol::{Description, Fingerprint, PayloadType, Pwd, RELAYED_ADDRESS, Setup, Ufrag};
 
 /// What both sides ask of the other's Opus encoder (RFC 7587 §6.1): a constant rate without gaps, so that
 /// packet sizes do not follow the speech; 32 kbit/s is exactly 80 bytes in 20 ms.
@@ -102,11 +100,11 @@ pub(crate) fn remote(description: &Description, version: u32) -> String {
 
 /// Builds the candidate attribute (RFC 8839 §5.1) for one allocation of the partner: the relayed address is the same
 /// for everybody, so a port is all there is to know. `index` is how many came before; earlier ones are preferred.
-pub(crate) fn remote_candidate(relayed_address: IpAddr, port: u16, index: u16) -> String {
+pub(crate) fn remote_candidate(port: u16, index: u16) -> String {
     // RFC 8445 §5.1.2.1 with the type preference of relayed candidates, 0.
     let priority = (u32::from(u16::MAX - index) << 8) + 255;
     let foundation = u32::from(index) + 1;
-    format!("candidate:{foundation} 1 udp {priority} {relayed_address} {port} typ relay raddr 0.0.0.0 rport 0")
+    format!("candidate:{foundation} 1 udp {priority} {RELAYED_ADDRESS} {port} typ relay raddr 0.0.0.0 rport 0")
 }
 
 /// The value of the first `a=NAME:` line.

@@ -8,7 +8,7 @@ mod connection;
 mod runtime;
 mod voice;
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -60,9 +60,6 @@ pub(crate) struct Settings {
     pub(crate) username: String,
     /// TURN password for it.
     pub(crate) credential: String,
-    /// The address of all relayed candidates: [`crate::protocol::RELAYED_ADDRESS`], but where a test uses
-    /// another relay than ours.
-    pub(crate) relayed_address: IpAddr,
     /// Opus packets to be sent once, first of all.
     pub(crate) spoken: Arc<Spoken>,
     /// Opus packets of 20 ms each, sent in a loop; silence when there are none.
@@ -167,7 +164,7 @@ impl Peer {
     /// Gives the partner's candidates from this one on to the connection.
     async fn try_candidates(&self, from: usize) -> Result<(), PeerError> {
         for (index, port) in (0..).zip(&self.candidates).skip(from) {
-            self.connection.add_candidate(self.settings.relayed_address, *port, index).await?;
+            self.connection.add_candidate(*port, index).await?;
         }
         Ok(())
     }

@@ -16,7 +16,7 @@ use tokio::{
 };
 
 use super::stream::Stream;
-use crate::guard::Pass;
+use crate::{guard::Pass, throttle::Throttle};
 
 /// How long the first answer may take, which is how long a request may: its bytes are there at once.
 const FIRST_ANSWER_WITHIN: Duration = Duration::from_secs(20);
@@ -40,7 +40,7 @@ pub struct HttpStream {
     stream: Stream,
     deadline: Pin<Box<Sleep>>,
     place: Place,
-    pace: Pace,
+    throttle: Throttle,
     /// Until when nothing is read.
     pause: Option<Pin<Box<Sleep>>>,
     /// Its places among all the connections.
@@ -62,9 +62,9 @@ impl HttpStream {
     /// `many` where it is of a proxy that speaks for many.
     pub(super) fn new(stream: Stream, many: bool, passes: [Pass; 2]) -> (Self, oneshot::Sender<()>) {
         let (place, taken) = oneshot::channel();
-        let pace = Pace::new(BYTES_PER_SECOND * if many { PROXY } else { 1 }, Instant::now());
+        let throttle = Throttle::new(BYTES_PER_SECOND * if many { PROXY } else { 1 }, BURST, Instant::now().into_std());
         let deadline = Box::pin(sleep(FIRST_ANSWER_WITHIN));
-        (Self { stream, deadline, place: Place::Open(taken), pace, pause: None, _passes: passes }, place)
+        (Self { stream, deadline, place: Place::Open(taken), throttle, pause: None, _passes: passes }, place)
     }
 
     /// Where there is nothing to read, or no room to write, for too long, there is an error; and where its place is
@@ -105,28 +105,9 @@ impl AsyncRead for HttpStream {
         let read = Pin::new(&mut self.stream).poll_read(cx, buffer);
         let length = buffer.filled().len() - before;
         if length > 0 {
-            self.pause = self.pace.take(Instant::now(), length).map(|wait| Box::pin(sleep(wait)));
+            self.pause = self.throttle.take(Instant::now().into_std(), length).map(|wait| Box::pin(sleep(wait)));
         }
         self.in_time(cx, read)
-    }
-}
-
-/// A token bucket in one value: the moment from which on nothing has been read that was not paid for.
-struct Pace {
-    rate: u32,
-    paid: Instant,
-}
-
-impl Pace {
-    fn new(rate: u32, now: Instant) -> Self {
-        Self { rate, paid: now }
-    }
-
-    /// Counts what was read, and says how long to read no more.
-    fn take(&mut self, now: Instant, bytes: usize) -> Option<Duration> {
-        let cost = Duration::from_secs(1) * u32::try_from(bytes).unwrap_or(u32::MAX) / self.rate;
-        self.paid = self.paid.max(now) + cost;
-        self.paid.checked_duration_since(now + BURST).filter(|wait| !wait.is_zero())
     }
 }
 
@@ -183,18 +164,18 @@ mod tests {
 
     #[test]
     fn a_page_is_never_held_up_and_a_flood_is() {
-        let start = Instant::now();
-        let mut pace = Pace::new(BYTES_PER_SECOND, start);
+        let start = Instant::now().into_std();
+        let mut throttle = Throttle::new(BYTES_PER_SECOND, BURST, start);
         // A page with all its files over one connection, every four seconds.
         for load in 0..100 {
-            assert!((0..25).all(|_| pace.take(start + Duration::from_secs(4) * load, 800).is_none()));
+            assert!((0..25).all(|_| throttle.take(start + Duration::from_secs(4) * load, 800).is_none()));
         }
         let mut now = start + Duration::from_secs(1_000);
         let end = now + Duration::from_secs(100);
         let mut read = 0_u64;
         while now < end {
             read += 4_096;
-            now += pace.take(now, 4_096).unwrap_or_default();
+            now += throttle.take(now, 4_096).unwrap_or_default();
         }
         let most = 105 * u64::from(BYTES_PER_SECOND);
         assert!(read <= most, "{read} bytes, {most} at most");
@@ -203,7 +184,7 @@ mod tests {
     #[tokio::test]
     async fn what_comes_too_fast_is_read_later_and_not_lost() {
         let (mut server, _place, client) = connection().await;
-        server.pace = Pace::new(64 * 1024, Instant::now());
+        server.throttle = Throttle::new(64 * 1024, BURST, Instant::now().into_std());
         let began = Instant::now();
         let length = 64 * 1024 * 4 + 16 * 1024;
         let (_reading, mut writing) = client.into_split();

@@ -54,6 +54,14 @@ impl Reported {
         self.until = self.until.filter(|until| now < *until);
     }
 
+    /// Takes in what was said of the same network under the key before.
+    fn merge(&mut self, before: Self) {
+        self.until = self.until.max(before.until);
+        self.reports.extend(before.reports);
+        self.reports.sort_by_key(|report| report.at);
+        self.reports.truncate(MAX_REPORTERS);
+    }
+
     fn is_over(&self) -> bool {
         self.reports.is_empty() && self.until.is_none()
     }
@@ -75,7 +83,7 @@ impl Reports {
         let [current, previous] = reported.network;
         // The key has changed since the last report.
         if let Some(before) = self.0.remove(&previous) {
-            self.0.insert(current, before);
+            self.0.entry(current).or_default().merge(before);
         }
         if self.0.len() >= MAX_REPORTED && !self.0.contains_key(&current) {
             self.make_room(now);
@@ -93,7 +101,8 @@ impl Reports {
 
     /// How long somebody of this network has to stay out of conversations still, and for what.
     pub fn cooling(&self, whence: &Whence, now: Instant) -> Option<(Duration, Category)> {
-        let entry = whence.network.iter().find_map(|network| self.0.get(network))?;
+        let entries = whence.network.iter().filter_map(|network| self.0.get(network));
+        let entry = entries.max_by_key(|entry| entry.until)?;
         let left = entry.until?.checked_duration_since(now).filter(|left| !left.is_zero())?;
         Some((left, entry.category()?))
     }
@@ -177,6 +186,23 @@ mod tests {
         assert_eq!(reports.cooling(&later(9), now).expect("still").0, 10 * MINUTE);
         reports.add(&later(3), &later(9), Category::Hateful, now);
         assert_eq!(reports.cooling(&later(9), now), Some((60 * MINUTE, Category::Hateful)));
+    }
+
+    /// Sockets that were opened before and after the key's change are of one network; and nothing is lost of either.
+    #[test]
+    fn what_was_said_under_either_key_counts() {
+        let (mut reports, now) = (Reports::default(), Instant::now());
+        let before = Whence { network: [1, 0], site: [1, 0] };
+        let after = Whence { network: [2, 1], site: [2, 1] };
+        for reporter in [50, 51, 52] {
+            reports.add(&whence(reporter), &after, Category::Other, now);
+        }
+        reports.add(&whence(53), &before, Category::Other, now);
+        assert_eq!(reports.cooling(&after, now), Some((60 * MINUTE, Category::Other)));
+        reports.add(&whence(50), &after, Category::Other, now);
+        assert_eq!(reports.cooling(&after, now), Some((60 * MINUTE, Category::Other)), "and not forgiven");
+        reports.add(&whence(54), &after, Category::Other, now);
+        assert!(reports.cooling(&after, now).is_some());
     }
 
     #[test]

@@ -32,31 +32,72 @@ enum Name {
     Newcomer(u64, VisitorId),
 }
 
-impl Name {
-    fn fits(self, ticket: &Ticket) -> bool {
-        let of = |network| ticket.whence.is_some_and(|whence| whence.network.contains(&network));
-        match self {
-            Self::Visitor(visitor) => ticket.visitor == visitor,
-            Self::Network(network) => of(network),
-            Self::Newcomer(network, first) => ticket.visitor >= first && of(network),
+/// To whom not, and until when.
+#[derive(Debug, Default)]
+struct Barred {
+    exactly: HashMap<Name, Instant>,
+    /// Those who came to a network later than some visitor; a few for each visitor.
+    newcomers: Vec<(u64, VisitorId, Instant)>,
+}
+
+impl Barred {
+    fn put(&mut self, to: Name, until: Instant) {
+        match to {
+            Name::Newcomer(network, first) => self.newcomers.push((network, first, until)),
+            exactly => drop(self.exactly.insert(exactly, until)),
         }
+    }
+
+    /// Takes a bar out, unless it has been put again since.
+    fn remove(&mut self, to: Name, until: Instant) {
+        match to {
+            Name::Newcomer(network, first) => {
+                let index = self.newcomers.iter().position(|bar| *bar == (network, first, until));
+                index.map(|index| self.newcomers.remove(index));
+            }
+            exactly => {
+                if self.exactly.get(&exactly) == Some(&until) {
+                    self.exactly.remove(&exactly);
+                }
+            }
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.exactly.is_empty() && self.newcomers.is_empty()
+    }
+
+    /// Whether somebody is among them, for a wait that began `later`.
+    fn fits(&self, ticket: &Ticket, later: Instant) -> bool {
+        let networks = ticket.whence.into_iter().flat_map(|whence| whence.network);
+        let mut names = networks.clone().map(Name::Network).chain([Name::Visitor(ticket.visitor)]);
+        let newcomer = |(network, first, until): &(u64, VisitorId, Instant)| {
+            later < *until && ticket.visitor >= *first && networks.clone().any(|of| of == *network)
+        };
+        names.any(|name| self.exactly.get(&name).is_some_and(|until| later < *until))
+            || self.newcomers.iter().any(newcomer)
     }
 }
 
 /// All bars that stand.
 #[derive(Debug, Default)]
 pub struct Bars {
-    /// From a visitor or a network, to whom not, and until when.
-    from: HashMap<Name, Vec<(Name, Instant)>>,
-    /// By the moment at which they can be forgotten.
-    order: VecDeque<(Instant, Name)>,
+    /// From a visitor or a network.
+    from: HashMap<Name, Barred>,
+    /// By the moment at which they can be forgotten: from whom, to whom, and until when.
+    order: VecDeque<(Instant, Name, Name, Instant)>,
 }
 
 impl Bars {
-    /// Keeps two people apart for good. Whoever has a number from `newcomer` on has not come yet.
+    /// Keeps two visitors apart, and nobody else.
+    pub fn keep_apart(&mut self, one: VisitorId, other: VisitorId, now: Instant) {
+        self.put(Name::Visitor(one), Name::Visitor(other), now + NEVER, now);
+    }
+
+    /// Keeps two people apart for [`NEVER`]. Whoever has a number from `newcomer` on has not come yet.
     pub fn never_again(&mut self, one: Person, other: Person, newcomer: VisitorId, now: Instant) {
         let until = now + NEVER;
-        self.put(Name::Visitor(one.visitor), Name::Visitor(other.visitor), until, now);
+        self.keep_apart(one.visitor, other.visitor, now);
         let (Some(near), Some(far)) = (one.whence, other.whence) else {
             return;
         };
@@ -90,24 +131,22 @@ impl Bars {
         let later = one.joined.max(other.joined);
         let networks = one.whence.into_iter().flat_map(|whence| whence.network.map(Name::Network));
         let mut names = networks.chain([Name::Visitor(one.visitor)]);
-        names.any(|name| {
-            self.from.get(&name).is_some_and(|bars| bars.iter().any(|(to, until)| later < *until && to.fits(other)))
-        })
+        names.any(|name| self.from.get(&name).is_some_and(|barred| barred.fits(other, later)))
     }
 
     /// Drops what nobody can have been waiting since.
     pub fn fade(&mut self, now: Instant) {
-        while self.order.front().is_some_and(|(at, _)| *at <= now) {
+        while self.order.front().is_some_and(|(at, ..)| *at <= now) {
             self.drop_oldest();
         }
     }
 
     fn drop_oldest(&mut self) {
-        let Some((_, name)) = self.order.pop_front() else { return };
-        if let Some(bars) = self.from.get_mut(&name) {
-            bars.remove(0);
-            if bars.is_empty() {
-                self.from.remove(&name);
+        let Some((_, from, to, until)) = self.order.pop_front() else { return };
+        if let Some(barred) = self.from.get_mut(&from) {
+            barred.remove(to, until);
+            if barred.is_empty() {
+                self.from.remove(&from);
             }
         }
     }
@@ -117,9 +156,9 @@ impl Bars {
         if self.order.len() >= MAX_BARS {
             self.drop_oldest();
         }
-        self.from.entry(from).or_default().push((to, until));
+        self.from.entry(from).or_default().put(to, until);
         // The longest there is for all of them, so that the order is that of their making.
-        self.order.push_back((now + NEVER + KEPT, from));
+        self.order.push_back((now + NEVER + KEPT, from, to, until));
     }
 }
 
@@ -209,9 +248,15 @@ mod tests {
             bars.never_again(person(number, number), person(number + 1, number + 1), VisitorId(0), now);
         }
         assert_eq!(bars.order.len(), MAX_BARS);
-        assert_eq!(bars.from.values().map(Vec::len).sum::<usize>(), MAX_BARS);
+        let standing = |bars: &Bars| bars.from.values().map(|it| it.exactly.len() + it.newcomers.len()).sum::<usize>();
+        assert_eq!(standing(&bars), MAX_BARS);
         bars.never_again(person(1, 10), person(2, 20), VisitorId(0), now + NEVER + KEPT);
-        assert_eq!((bars.order.len(), bars.from.values().map(Vec::len).sum::<usize>()), (4, 4));
+        assert_eq!((bars.order.len(), standing(&bars)), (4, 4));
+        // The same once more is the same, for longer.
+        bars.never_again(person(1, 10), person(2, 20), VisitorId(0), now + NEVER + KEPT + Duration::from_secs(1));
+        assert_eq!((bars.order.len(), standing(&bars)), (8, 4));
+        bars.fade(now + NEVER + KEPT + NEVER + KEPT);
+        assert_eq!((bars.order.len(), standing(&bars)), (4, 4));
     }
 
     #[test]

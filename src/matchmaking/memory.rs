@@ -79,8 +79,11 @@ impl Matchmaker {
         self.changed.notify_one();
     }
 
-    /// Keeps two people apart for good.
-    pub fn never_again(&self, one: Person, other: Person, now: Instant) {
+    /// Keeps two people apart for a day; also when they load the page anew, if the report `counts`.
+    pub fn never_again(&self, one: Person, other: Person, counts: bool, now: Instant) {
+        if !counts {
+            return self.lock().pool.keep_strictly_apart(one.visitor, other.visitor, now);
+        }
         let newcomer = VisitorId(self.next_visitor.load(Ordering::Relaxed));
         self.lock().pool.never_again(one, other, newcomer, now);
     }

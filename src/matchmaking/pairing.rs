@@ -7,7 +7,8 @@
 //!
 //! The pool keeps one queue per language and role, in the order of waiting. A join looks only at the heads
 //! of the queues that could fit (at most eight languages times three roles), stepping over nobody but recent
-//! partners, so its cost does not grow with the number waiting.
+//! partners and those whom reports keep apart, so its cost does not grow with the number waiting: only with how many
+//! of a network wait that is barred from one's own.
 //!
 //! Between calls one thing always holds: no two tickets in the pool fit each other at the last moment that
 //! was passed in. A pair can begin to fit only by a join, by the older ticket's widening or by a recent
@@ -94,8 +95,10 @@ pub struct Pool {
     recent: HashMap<VisitorId, HashMap<VisitorId, Instant>>,
     /// The same by moment, each pair once, the lower visitor first.
     fadings: BTreeSet<(Instant, VisitorId, VisitorId)>,
-    /// Who is not to meet at all.
+    /// Who is not to meet at all, by reports that count.
     bars: Bars,
+    /// The same by what costs nobody anything to do, so that it displaces none of these.
+    lesser: Bars,
     /// How often somebody of a network has dropped a match with one visitor.
     drops: HashMap<(u64, VisitorId), u32>,
     /// The same by when it was first.
@@ -121,6 +124,7 @@ impl Pool {
             recent: HashMap::new(),
             fadings: BTreeSet::new(),
             bars: Bars::default(),
+            lesser: Bars::default(),
             drops: HashMap::new(),
             dropped: VecDeque::new(),
         }
@@ -160,9 +164,15 @@ impl Pool {
         self.fadings.insert((until, one.min(other), one.max(other)));
     }
 
-    /// Keeps two people apart for good, whatever they wish. Whoever has a number from `newcomer` on has not come yet.
+    /// Keeps two people apart for a day, whatever they wish and also when they load the page anew. Whoever has a number
+    /// from `newcomer` on has not come yet.
     pub fn never_again(&mut self, one: Person, other: Person, newcomer: VisitorId, now: Instant) {
         self.bars.never_again(one, other, newcomer, now);
+    }
+
+    /// Keeps two visitors apart for a day, whatever they wish, but not when they load the page anew.
+    pub fn keep_strictly_apart(&mut self, one: VisitorId, other: VisitorId, now: Instant) {
+        self.lesser.keep_apart(one, other, now);
     }
 
     /// Notes that a match was left before there was a conversation. From the third within [`RECENT_FOR`] on, nobody of
@@ -179,7 +189,7 @@ impl Pool {
         });
         *count += 1;
         if *count >= DROPS {
-            self.bars.away_from(left_by, other, RECENT_FOR, now);
+            self.lesser.away_from(left_by, other, RECENT_FOR, now);
         }
     }
 
@@ -189,6 +199,11 @@ impl Pool {
             self.drops.remove(&over);
         }
         self.bars.fade(now);
+        self.lesser.fade(now);
+    }
+
+    fn are_barred(&self, one: &Ticket, other: &Ticket) -> bool {
+        self.bars.stand(one, other) || self.lesser.stand(one, other)
     }
 
     /// Whether a visitor is being kept apart from somebody.
@@ -285,7 +300,7 @@ impl Pool {
     /// Whether these two have just talked and are not to meet again yet.
     fn apart(&self, one: &Ticket, other: &Ticket) -> bool {
         let recent = || self.recent.get(&one.visitor).is_some_and(|recent| recent.contains_key(&other.visitor));
-        (one.avoid_recent || other.avoid_recent) && recent() || self.bars.stand(one, other)
+        (one.avoid_recent || other.avoid_recent) && recent() || self.are_barred(one, other)
     }
 
     fn part(&mut self, one: VisitorId, other: VisitorId) {

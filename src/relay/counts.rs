@@ -17,7 +17,7 @@ impl Count {
     }
 }
 
-/// How often each limit was hit. Nobody else notices when one is, so that this is the only place where it shows.
+/// How often each limit was hit. Nobody else notices when one is.
 #[derive(Default)]
 pub struct Counts {
     /// Payloads over the rate of their allocation.
@@ -26,4 +26,15 @@ pub struct Counts {
     pub unanswered: Count,
     /// Requests with good credentials for more than anybody gets.
     pub over_quota: Count,
+}
+
+impl Counts {
+    /// All of them, by name.
+    pub fn all(&self) -> [(&'static str, u64); 3] {
+        [
+            ("relay over rate", self.over_rate.get()),
+            ("relay unanswered", self.unanswered.get()),
+            ("relay over quota", self.over_quota.get()),
+        ]
+    }
 }

@@ -6,7 +6,7 @@ use std::{
     net::UdpSocket,
     sync::{
         Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     thread::{self, JoinHandle},
     time::Duration,
@@ -44,6 +44,8 @@ pub(super) struct Crew {
     /// How many they are, for those who only look.
     size: AtomicUsize,
     cpu: fn() -> Duration,
+    /// Whether all are told to end.
+    over: AtomicBool,
     /// Turns true when one has ended and was not told to.
     failed: watch::Sender<bool>,
 }
@@ -59,7 +61,13 @@ struct Members {
 impl Crew {
     pub fn new(Terms { most, cpu }: Terms) -> Self {
         let members = Members { threads: Vec::new(), sockets: Vec::new(), most };
-        Self { members: Mutex::new(members), size: AtomicUsize::new(0), cpu, failed: watch::Sender::new(false) }
+        Self {
+            members: Mutex::new(members),
+            size: AtomicUsize::new(0),
+            cpu,
+            over: AtomicBool::new(false),
+            failed: watch::Sender::new(false),
+        }
     }
 
     fn members(&self) -> MutexGuard<'_, Members> {
@@ -94,7 +102,7 @@ impl Handle {
 
         impl Drop for Post {
             fn drop(&mut self) {
-                if !self.0.stopped().load(Ordering::Acquire) {
+                if !self.0.crew_is_over().load(Ordering::Acquire) {
                     self.0.0.crew.failed.send_replace(true);
                 }
             }
@@ -109,10 +117,11 @@ impl Handle {
     pub(super) fn add_thread(&self) {
         let shared = &*self.0;
         let mut members = shared.crew.members();
-        if shared.stopped.load(Ordering::Acquire) || members.sockets.len() >= members.most {
+        if shared.crew.over.load(Ordering::Acquire) || members.sockets.len() >= members.most {
             return;
         }
-        let socket = socket::another(&shared.socket, shared.address, |it| udp::prepare(it, shared.address));
+        let Some(first) = members.sockets.first() else { return };
+        let socket = socket::another(first, shared.address, |it| udp::prepare(it, shared.address));
         match socket.and_then(|socket| self.start_in(&mut members, socket)) {
             Ok(()) => tracing::info!(threads = members.sockets.len(), "the relay was full and has another thread"),
             Err(error) => {
@@ -132,11 +141,17 @@ impl Handle {
         (self.0.crew.cpu)()
     }
 
-    /// Has every thread look whether the relay is stopped.
-    pub(super) fn wake_threads(&self) {
-        for socket in &self.0.crew.members().sockets {
-            socket::wake(socket, self.0.address);
+    /// Has every thread end, and close its socket.
+    pub(super) fn end_threads(&self) {
+        self.0.crew.over.store(true, Ordering::Release);
+        for socket in self.0.crew.members().sockets.drain(..) {
+            socket::wake(&socket, self.0.address);
         }
+    }
+
+    /// Whether the threads are to end.
+    pub(super) fn crew_is_over(&self) -> &AtomicBool {
+        &self.0.crew.over
     }
 }
 

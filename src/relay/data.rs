@@ -6,7 +6,7 @@ use std::{
     ops::Range,
 };
 
-use super::{message, packet::Packet};
+use super::{framing::is_channel_data, message, packet::Packet};
 use crate::protocol::RELAYED_ADDRESS;
 
 /// First two bytes of a Send and of a Data indication (RFC 8656 §17).
@@ -41,11 +41,6 @@ pub(super) fn is_data(bytes: &[u8]) -> bool {
 /// Reads ChannelData or a Send indication; `None` when it is malformed.
 pub(super) fn read(bytes: &[u8]) -> Option<Outgoing> {
     if is_channel_data(*bytes.first()?) { read_channel_data(bytes) } else { read_send_indication(bytes) }
-}
-
-/// The first byte tells ChannelData from STUN (RFC 8656 §12).
-fn is_channel_data(first: u8) -> bool {
-    (0x40..=0x4F).contains(&first)
 }
 
 /// What lies behind the payload is padding (RFC 8656 §12.5).

@@ -10,7 +10,7 @@ use tokio::sync::Notify;
 
 use super::framing::{is_channel_data, padding};
 
-/// The most bytes that wait: some two seconds of voice, on top of what the system holds. More would only be speech
+/// The most bytes that wait: a second and a half of voice, on top of what the system holds. More would only be speech
 /// from before a stall, which nobody wants to hear after it.
 const CAPACITY: usize = 16 * 1024;
 

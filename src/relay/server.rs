@@ -25,7 +25,7 @@ use super::{
 };
 use crate::{
     clock::Now,
-    protocol::{CallId, Side},
+    protocol::{CallId, Side, Transport},
 };
 
 /// For how many seconds longer than credentials can be good a revoked call stays so: they may have been
@@ -117,6 +117,11 @@ impl Server {
     /// Whether this client has an allocation.
     pub fn has_allocation(&mut self, now: Now, client: &FiveTuple) -> bool {
         self.table.of_client(now.instant, client).is_some()
+    }
+
+    /// Those who have an allocation and came by UDP.
+    pub fn clients_by_udp(&self, now: Now) -> Vec<FiveTuple> {
+        self.table.clients(now.instant).filter(|client| client.transport() == Transport::Udp).collect()
     }
 
     /// Ends the allocation of a client whose connection has ended.

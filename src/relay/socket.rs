@@ -11,7 +11,14 @@ mod one;
 #[cfg(any(test, not(target_os = "linux")))]
 mod single;
 
-use std::net::{IpAddr, SocketAddr};
+use std::{
+    io,
+    net::{IpAddr, SocketAddr, UdpSocket},
+};
+
+use socket2::{Domain, Protocol, Type};
+
+use super::five_tuple::FiveTuple;
 
 #[cfg(target_os = "linux")]
 pub(super) use many::{Socket, another, prepare, wake};
@@ -24,6 +31,22 @@ pub(super) use single::{Socket, another, prepare, wake};
 pub(super) enum Wait {
     No,
     Yes,
+}
+
+/// A socket at the address that this client has contacted, which gets what it sends. The address is `bound` to others as
+/// well, all by SO_REUSEADDR.
+pub(super) fn connected(bound: SocketAddr, client: &FiveTuple) -> io::Result<UdpSocket> {
+    let domain = Domain::for_address(bound);
+    let socket = socket2::Socket::new(domain, Type::DGRAM, Some(Protocol::UDP))?;
+    if domain == Domain::IPV6 {
+        socket.set_only_v6(false)?;
+    }
+    socket.set_nonblocking(true)?;
+    socket.set_reuse_address(true)?;
+    // What comes from others in between is for whoever binds most exactly, which is this one: it has to be handled.
+    socket.bind(&for_socket(client.server(), bound.is_ipv6()).into())?;
+    socket.connect(&for_socket(client.client(), bound.is_ipv6()).into())?;
+    Ok(socket.into())
 }
 
 /// A dual-stack socket takes IPv4 addresses as `::ffff:…` only.

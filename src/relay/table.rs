@@ -52,6 +52,12 @@ impl Table {
         self.alive(now, *self.by_client.get(client)?)
     }
 
+    /// Everybody who has one.
+    pub fn clients(&self, now: Instant) -> impl Iterator<Item = FiveTuple> {
+        let alive = move |(client, slot): (&FiveTuple, &Slot)| self.alive(now, *slot).map(|_| *client);
+        self.by_client.iter().filter_map(alive)
+    }
+
     /// The same, to be changed.
     pub fn of_client_mut(&mut self, now: Instant, client: &FiveTuple) -> Option<&mut Allocation> {
         let slot = *self.by_client.get(client)?;

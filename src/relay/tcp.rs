@@ -19,7 +19,7 @@ use tokio::{
 };
 
 use super::{Action, FiveTuple, Handle, Packet, framing::Decoder, lane::Lane, outbox::Outbox, socket};
-use crate::{clock::Now, protocol::Transport};
+use crate::{clock::Now, protocol::Transport, throttle::Throttle};
 
 /// How long a connection may be without an allocation: at its beginning, or after the last one has ended. A client
 /// allocates within two round trips.
@@ -28,7 +28,7 @@ const ALLOCATE_WITHIN: Duration = Duration::from_secs(10);
 /// How long a client may take nothing of what is written to it. What it would hear after this would be old.
 const STALLED_AFTER: Duration = Duration::from_secs(10);
 
-/// What one connection may send, in bytes a second: Opus at 48 kbit/s with all its headers is 13,000, and
+/// What one connection may send, in bytes a second: the 50 padded packets of a voice with all their headers are 12,000, and
 /// connectivity checks and DTLS come on top. Whoever sends more is read more slowly, and TCP tells him so.
 const BYTES_PER_SECOND: u32 = 48 * 1024;
 
@@ -53,11 +53,11 @@ impl Handle {
 
     /// Sends to a client from another thread than its own, whatever it came by. Never waits: what cannot be sent is
     /// lost, as on any network.
-    fn pass(&self, to: &FiveTuple, bytes: &[u8]) {
-        if to.transport() == Transport::Udp {
-            let _ = socket::send_one(&self.0.socket, self.0.address, bytes, to);
-        } else {
+    pub(super) fn pass(&self, to: &FiveTuple, bytes: &[u8]) {
+        if to.transport() != Transport::Udp {
             self.streams().push(to, bytes);
+        } else if let Some(socket) = self.socket() {
+            let _ = socket::send_one(&socket, self.0.address, bytes, to);
         }
     }
 }
@@ -81,7 +81,7 @@ impl Line {
     async fn read<T>(&self, mut stream: impl AsyncRead + Unpin, stranger: T) {
         let mut unfinished = None;
         let mut lane = Lane::new(Arc::clone(self.relay.counts()));
-        let mut pace = Pace::new(Instant::now());
+        let mut throttle = Throttle::new(BYTES_PER_SECOND, BURST, Instant::now());
         let mut stranger = Some(stranger);
         let mut looks = time::interval_at(time::Instant::now() + ALLOCATE_WITHIN, ALLOCATE_WITHIN);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -102,7 +102,7 @@ impl Line {
                             }
                         }
                         unfinished = buffers.put_away();
-                        if let Some(wait) = pace.take(Instant::now(), length) {
+                        if let Some(wait) = throttle.take(Instant::now(), length) {
                             time::sleep(wait).await;
                         }
                     }
@@ -202,22 +202,6 @@ impl Buffers {
     }
 }
 
-/// A token bucket in one value: the moment from which on nothing has been sent that was not paid for.
-struct Pace(Instant);
-
-impl Pace {
-    fn new(now: Instant) -> Self {
-        Self(now)
-    }
-
-    /// Counts what was read, and says how long to read no more.
-    fn take(&mut self, now: Instant, bytes: usize) -> Option<Duration> {
-        let cost = Duration::from_secs(1) * u32::try_from(bytes).unwrap_or(u32::MAX) / BYTES_PER_SECOND;
-        self.0 = self.0.max(now) + cost;
-        self.0.checked_duration_since(now + BURST)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -225,17 +209,17 @@ mod tests {
     #[test]
     fn a_voice_is_never_held_up_and_a_flood_is() {
         let start = Instant::now();
-        let mut pace = Pace::new(start);
+        let mut throttle = Throttle::new(BYTES_PER_SECOND, BURST, start);
         for packet in 0..5_000 {
             let now = start + Duration::from_millis(20) * packet;
-            assert_eq!(pace.take(now, 200), None);
+            assert_eq!(throttle.take(now, 200), None);
         }
         let mut now = start + Duration::from_secs(1_000);
         let end = now + Duration::from_secs(100);
         let mut read = 0_u64;
         while now < end {
             read += 4_096;
-            now += pace.take(now, 4_096).unwrap_or_default();
+            now += throttle.take(now, 4_096).unwrap_or_default();
         }
         let most = 101 * u64::from(BYTES_PER_SECOND) + 2 * 4_096;
         assert!(read <= most, "{read} bytes, {most} at most");

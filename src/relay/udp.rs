@@ -3,7 +3,7 @@
 use std::{
     io::{self, ErrorKind},
     net::{SocketAddr, UdpSocket},
-    sync::Arc,
+    sync::{Arc, atomic::Ordering},
     thread,
     time::{Duration, Instant},
 };
@@ -50,7 +50,7 @@ pub(super) fn prepare(socket: &UdpSocket, bound: SocketAddr) -> io::Result<()> {
     Ok(())
 }
 
-/// Pumps datagrams until the relay is stopped. No error of a single datagram ends it. `is_first` among the relay's
+/// Pumps datagrams until the threads are to end. No error of a single datagram ends it. `is_first` among the relay's
 /// threads.
 ///
 /// # Errors
@@ -67,7 +67,7 @@ pub(super) fn run(socket: UdpSocket, bound: SocketAddr, relay: &Handle, is_first
     let mut load = Load::new(start, relay.cpu());
     let mut next_look = start + load::LOOK_EVERY;
     let mut errors = 0;
-    while !relay.is_stopped() {
+    while !relay.crew_is_over().load(Ordering::Acquire) {
         let wait = match next {
             Next::Block => Wait::Yes,
             Next::After(time) => {
@@ -75,7 +75,7 @@ pub(super) fn run(socket: UdpSocket, bound: SocketAddr, relay: &Handle, is_first
                 Wait::No
             }
         };
-        let count = match socket.receive(&mut room, wait, relay.stopped()) {
+        let count = match socket.receive(&mut room, wait, relay.crew_is_over()) {
             Ok(count) => {
                 errors = 0;
                 count

@@ -141,6 +141,10 @@ impl Scene {
                 assert_eq!(*partner, PARTNER);
                 "dropped".to_owned()
             }
+            Effect::NotConnected(partner) => {
+                assert_eq!(*partner, PARTNER);
+                "not connected".to_owned()
+            }
             Effect::Report(partner, category) => {
                 assert_eq!(*partner, PARTNER);
                 format!("report {category:?}")
@@ -301,24 +305,37 @@ fn whoever_does_not_describe_in_time_is_out() {
 #[test]
 fn a_lost_socket_ends_a_wait_and_suspends_a_call() {
     let mut scene = Scene::waiting();
-    assert_eq!(scene.put(Input::Away), ["leave 1"]);
+    assert_eq!(scene.put(Input::Away { untold: false }), ["leave 1"]);
     assert!(!scene.visitor.worth_waiting_for(scene.now));
     let mut scene = Scene::negotiated();
-    assert_eq!(scene.put(Input::Away), ["dropped", "revoke", "tell gone Lost"]);
+    assert_eq!(scene.put(Input::Away { untold: false }), ["dropped", "revoke", "tell gone Lost"]);
 
     let mut scene = Scene::talking();
-    assert!(scene.put(Input::Away).is_empty());
+    assert!(scene.put(Input::Away { untold: false }).is_empty());
     assert!(scene.visitor.worth_waiting_for(scene.now));
     assert_eq!(scene.put(Input::Back), ["welcome true"]);
     assert_eq!(scene.visitor.deadline(), None);
-    scene.put(Input::Away);
+    scene.put(Input::Away { untold: false });
     scene.pass(AWAY_FOR);
     assert_eq!(scene.put(Input::Deadline), ["keep apart", "revoke", "tell gone Lost", "ended Lost"]);
     assert!(!scene.visitor.worth_waiting_for(scene.now));
 
+    // The frame that said so was the one that found the socket dead.
+    let mut scene = Scene::talking();
+    scene.put(gone(EndReason::Left));
+    assert!(scene.put(Input::Away { untold: true }).is_empty());
+    assert!(scene.visitor.worth_waiting_for(scene.now));
+    scene.pass(TOLD_WITHIN);
+    assert!(!scene.visitor.worth_waiting_for(scene.now));
+    // Whoever waits again is in nobody's way.
+    let mut scene = Scene::negotiated();
+    scene.put(gone(EndReason::Vanished));
+    assert_eq!(scene.put(Input::Away { untold: true }), ["leave 2"]);
+    assert!(!scene.visitor.worth_waiting_for(scene.now));
+
     // The partner leaves meanwhile: that is told when the page comes back.
     let mut scene = Scene::talking();
-    scene.put(Input::Away);
+    scene.put(Input::Away { untold: false });
     assert_eq!(scene.put(gone(EndReason::Left)), ["keep apart", "revoke", "ended Left"]);
     assert!(scene.visitor.worth_waiting_for(scene.now));
     assert_eq!(scene.put(Input::Back), ["welcome false"]);
@@ -329,9 +346,17 @@ fn a_lost_socket_ends_a_wait_and_suspends_a_call() {
 fn whoever_leaves_before_anything_was_said_has_dropped_a_match_and_nobody_else_has() {
     let mut scene = Scene::talking();
     assert_eq!(scene.put(leave()), ["keep apart", "dropped", "revoke", "tell gone Left"]);
-    for mut scene in [Scene::matched(true), Scene::matched(false), Scene::negotiated()] {
+    for (mut scene, late) in [
+        (Scene::matched(true), "dropped"),
+        // It is the other who has not described itself, or whose transport may be what does not come up.
+        (Scene::matched(false), "not connected"),
+        (Scene::negotiated(), "not connected"),
+    ] {
         scene.pass(QUICK);
-        assert_eq!(scene.put(leave()), ["dropped", "revoke", "tell gone Left"], "however long it took");
+        assert_eq!(scene.put(leave()), [late, "revoke", "tell gone Left"]);
+    }
+    for mut scene in [Scene::matched(true), Scene::matched(false), Scene::negotiated()] {
+        assert_eq!(scene.put(leave()), ["dropped", "revoke", "tell gone Left"]);
     }
     // Being left is not leaving, and neither is giving up a wait.
     for why in [EndReason::Left, EndReason::Lost, EndReason::Vanished] {
@@ -429,6 +454,7 @@ impl House {
                 | Effect::Matched { .. }
                 | Effect::Revoke(_)
                 | Effect::Dropped(_)
+                | Effect::NotConnected(_)
                 | Effect::Report(..) => {}
             }
         }
@@ -472,7 +498,7 @@ impl House {
             Step::Read(who) => {
                 self.read(who);
             }
-            Step::Away(who) => self.put(who, Input::Away),
+            Step::Away(who) => self.put(who, Input::Away { untold: false }),
             Step::Back(who) => {
                 if self.visitors[who].0.away.is_some() {
                     self.put(who, Input::Back);

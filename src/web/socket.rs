@@ -10,9 +10,9 @@ use tokio::sync::{mpsc, watch};
 use tokio_tungstenite::tungstenite::{self, error::ProtocolError};
 use tracing::debug;
 
-use super::House;
 use super::lobby::{Door, Owner};
 use super::pulse::{Beat, Pulse};
+use super::{House, Leaving};
 use crate::clock::Now;
 use crate::guard::{Home, Kind, Pass};
 use crate::mailbox::{Inbox, Mail, Mailbox, Person, VisitorId, Whence, mailbox};
@@ -28,14 +28,11 @@ const WRITE_WITHIN: Duration = Duration::from_secs(10);
 /// How many frames that are not of this protocol a socket may send. A page sends none; a developer some.
 const MAX_BAD_FRAMES: u8 = 16;
 
-/// The shortest pause, in seconds, that anybody is asked for: shorter ones would only be more of them.
-const SHORTEST_PAUSE: u32 = 10;
+/// The shortest pause that anybody is asked for: shorter ones would only be more of them.
+const SHORTEST_PAUSE: Duration = Duration::from_secs(9);
 
-/// The longest, see [`Pause`].
-const LONGEST_PAUSE: u32 = 60;
-
-/// The longest cool-down, in seconds, see [`CoolDown`].
-const LONGEST_COOL_DOWN: u32 = 24 * 60 * 60;
+/// How long somebody whose call has ended may stay when the server is about to stop: to say that something was not right.
+const LINGER: Duration = Duration::from_secs(15);
 
 /// How many frames are kept for a page while its socket is lost.
 const MAX_UNSENT: usize = 64;
@@ -75,11 +72,18 @@ pub async fn serve(guest: Guest, house: Arc<House>) {
         inbox,
         token: None,
         door,
-        closing: house.closing.subscribe(),
+        leaving: house.leaving.subscribe(),
         house,
     };
-    let pump =
-        Pump { line, guest: Some(guest), knocks, pulse: Pulse::new(now), unsent: VecDeque::new(), bad_frames: 0 };
+    let pump = Pump {
+        line,
+        guest: Some(guest),
+        knocks,
+        pulse: Pulse::new(now),
+        unsent: VecDeque::new(),
+        bad_frames: 0,
+        told: false,
+    };
     pump.run().await;
 }
 
@@ -95,7 +99,7 @@ struct Line {
     inbox: Inbox,
     token: Option<ResumeToken>,
     door: Door,
-    closing: watch::Receiver<bool>,
+    leaving: watch::Receiver<Leaving>,
 }
 
 impl Line {
@@ -122,6 +126,8 @@ impl Line {
                     let text_line = house.config.text_line;
                     frames.push(ServerMessage::Matched { call, side, offerer, relay, text_line });
                 }
+                // Nobody is paired any more, and who would wait is told so before anything else.
+                Effect::Join(_) if *self.leaving.borrow() != Leaving::No => {}
                 Effect::Join(Wait { ticket, languages, role, avoid_recent, joined }) => {
                     let ticket = Ticket {
                         id: ticket,
@@ -144,11 +150,12 @@ impl Line {
                     // What it comes to shows at the next join.
                     let _ = house.guard.take(Kind::Drop, &self.home, now.instant);
                 }
+                Effect::NotConnected(partner) => house.matchmaker.drop_match(partner, self.person(), now.instant),
                 Effect::Report(partner, category) => {
-                    house.matchmaker.never_again(self.person(), partner, now.instant);
-                    if let Some(reported) = partner.whence {
-                        house.guard.report(&self.home, &self.whence, &reported, category, now.instant);
-                    }
+                    let counts = partner.whence.is_some_and(|reported| {
+                        house.guard.report(&self.home, &self.whence, &reported, category, now.instant)
+                    });
+                    house.matchmaker.never_again(self.person(), partner, counts, now.instant);
                 }
                 Effect::KeepApart(partner) => house.matchmaker.keep_apart(self.id, partner, now.instant),
                 Effect::Revoke(call) => house.relay.revoke(call),
@@ -168,13 +175,10 @@ impl Line {
         }
         let guard = &self.house.guard;
         if let Some((left, category)) = guard.cooling(&self.whence, now) {
-            let seconds = u32::try_from(left.as_secs() + 1).unwrap_or(LONGEST_COOL_DOWN).min(LONGEST_COOL_DOWN);
-            return CoolDown::new(seconds).map(|retry_after| ServerMessage::CoolDown { retry_after, category });
+            return Some(ServerMessage::CoolDown { retry_after: CoolDown::at_least(left), category });
         }
         let wait = guard.wait(Kind::Drop, &self.home, now).or_else(|| guard.take(Kind::Join, &self.home, now).err())?;
-        let seconds = u32::try_from(wait.as_secs() + 1).unwrap_or(LONGEST_PAUSE);
-        let pause = Pause::new(seconds.clamp(SHORTEST_PAUSE, LONGEST_PAUSE))?;
-        Some(ServerMessage::SlowDown { retry_after: pause })
+        Some(ServerMessage::SlowDown { retry_after: Pause::at_least(wait.max(SHORTEST_PAUSE)) })
     }
 
     /// Makes a resume token and forgets the one before. `None` when the system has no random bytes to give.
@@ -221,6 +225,8 @@ struct Pump {
     /// For the page when it comes back.
     unsent: VecDeque<ServerMessage>,
     bad_frames: u8,
+    /// Whether it has been said that the server is about to stop.
+    told: bool,
 }
 
 enum Event {
@@ -228,7 +234,8 @@ enum Event {
     Mail(Option<Mail>),
     Knock(Option<Box<Guest>>),
     Time,
-    Closing,
+    /// The server has gone on on its way out.
+    Leaving,
 }
 
 /// Whether the task goes on.
@@ -244,31 +251,60 @@ impl Pump {
     }
 
     async fn turn(&mut self) -> Next {
+        let leaving = *self.line.leaving.borrow_and_update();
+        if let Some(after) = self.leaves(leaving) {
+            return self.say_closing(after).await;
+        }
         let pulse = self.guest.is_some().then(|| self.pulse.deadline());
-        let deadline = self.line.visitor.deadline().into_iter().chain(pulse).min();
+        let visitor = &self.line.visitor;
+        let lingers = leaving != Leaving::No && !visitor.is_in_call();
+        let goes = visitor.has_talked_until().filter(|_| lingers).map(|end| end + LINGER);
+        let deadline = visitor.deadline().into_iter().chain(pulse).chain(goes).min();
         let event = tokio::select! {
             // First, so that a partner whose socket has closed already is not news.
             biased;
-            () = closed(&mut self.line.closing) => Event::Closing,
+            _ = self.line.leaving.changed() => Event::Leaving,
             mail = self.line.inbox.next() => Event::Mail(mail),
             guest = self.knocks.recv() => Event::Knock(guest),
             () = until(deadline) => Event::Time,
             received = receive(&mut self.guest) => Event::Received(received),
         };
         // It may have come while the others were looked at.
-        let event = if *self.line.closing.borrow() { Event::Closing } else { event };
+        let event = if *self.line.leaving.borrow() == Leaving::Now { Event::Leaving } else { event };
         match event {
             Event::Received(received) => self.received(received).await,
             Event::Mail(Some(mail)) => self.put(Input::Mail(mail)).await,
             Event::Knock(Some(guest)) => self.back(*guest).await,
             Event::Time => self.time().await,
-            Event::Closing => {
-                self.send(vec![ServerMessage::Closing { r#in: 0 }]).await;
-                self.close(CloseCode::GoingAway).await
-            }
+            Event::Leaving => Next::Go,
             // Unreachable while the line holds a sender of each.
             Event::Mail(None) | Event::Knock(None) => Next::Stop,
         }
+    }
+
+    /// What this visitor is to be told of the server's leaving: how much time there is left. Whoever is in a call has some;
+    /// whoever has not said yet whether it is one has as well.
+    fn leaves(&self, leaving: Leaving) -> Option<Duration> {
+        match leaving {
+            Leaving::No => None,
+            Leaving::After(end) if self.line.visitor.is_in_call() => {
+                (!self.told).then(|| end.saturating_duration_since(Instant::now()))
+            }
+            Leaving::After(_) if self.line.token.is_none() => None,
+            Leaving::After(_)
+                if self.line.visitor.has_talked_until().is_some_and(|end| Instant::now() < end + LINGER) =>
+            {
+                None
+            }
+            Leaving::After(_) | Leaving::Now => Some(Duration::ZERO),
+        }
+    }
+
+    async fn say_closing(&mut self, after: Duration) -> Next {
+        self.told = true;
+        let seconds = u32::try_from(after.as_secs()).unwrap_or(u32::MAX);
+        let next = self.send(vec![ServerMessage::Closing { r#in: seconds }]).await;
+        if after.is_zero() { self.close(CloseCode::GoingAway).await } else { next }
     }
 
     async fn received(&mut self, received: Option<Result<Message, axum::Error>>) -> Next {
@@ -315,6 +351,9 @@ impl Pump {
             }
             Ok(message) => {
                 let joins = matches!(message, ClientMessage::Join { .. });
+                if joins && *self.line.leaving.borrow() != Leaving::No {
+                    return self.say_closing(Duration::ZERO).await;
+                }
                 match joins.then(|| self.line.refuses(now)).flatten() {
                     Some(refusal) => self.send(vec![refusal]).await,
                     None => self.put(Input::Frame(message)).await,
@@ -362,19 +401,36 @@ impl Pump {
     async fn send(&mut self, frames: Vec<ServerMessage>) -> Next {
         for frame in frames {
             if self.guest.is_none() {
-                if self.unsent.len() == MAX_UNSENT {
+                if self.keep(frame) == Next::Stop {
                     return Next::Stop;
                 }
-                self.unsent.push_back(frame);
                 continue;
             }
             let Ok(text) = serde_json::to_string(&frame) else {
                 return Next::Stop;
             };
-            if !self.write(Message::Text(text.into())).await && self.away() == Next::Stop {
-                return Next::Stop;
+            if !self.write(Message::Text(text.into())).await {
+                let is_end = matches!(frame, ServerMessage::Ended { .. });
+                if self.keep(frame) == Next::Stop || self.lose(is_end) == Next::Stop {
+                    return Next::Stop;
+                }
             }
         }
+        Next::Go
+    }
+
+    /// Keeps a frame for a page that may come back. New credentials make those before them worth nothing.
+    fn keep(&mut self, frame: ServerMessage) -> Next {
+        if matches!(frame, ServerMessage::Restart { .. }) {
+            let is_over = |frame: &ServerMessage| {
+                matches!(frame, ServerMessage::Restart { .. } | ServerMessage::Candidate { .. })
+            };
+            self.unsent.retain(|frame| !is_over(frame));
+        }
+        if self.unsent.len() == MAX_UNSENT {
+            return Next::Stop;
+        }
+        self.unsent.push_back(frame);
         Next::Go
     }
 
@@ -387,9 +443,14 @@ impl Pump {
 
     /// The socket is gone without a word. A call waits for its visitor to come back with another.
     fn away(&mut self) -> Next {
+        self.lose(false)
+    }
+
+    /// The same; with `untold`, of an end that the page was not told.
+    fn lose(&mut self, untold: bool) -> Next {
         self.guest = None;
         debug!(visitor = self.line.id.0, "away: the socket is lost");
-        self.line.apply(Input::Away);
+        self.line.apply(Input::Away { untold });
         self.wait()
     }
 
@@ -407,6 +468,7 @@ impl Pump {
         (self.line.home, self.line.whence) = (guest.home, guest.whence);
         self.guest = Some(guest);
         self.pulse = Pulse::new(Instant::now());
+        self.told = false;
         let next = self.put(Input::Back).await;
         if next == Next::Stop {
             return next;
@@ -447,12 +509,6 @@ async fn receive(guest: &mut Option<Guest>) -> Option<Result<Message, axum::Erro
         Some(guest) => guest.socket.recv().await,
         None => std::future::pending().await,
     }
-}
-
-/// Returns once the server stops.
-async fn closed(closing: &mut watch::Receiver<bool>) {
-    // An error means that the house is gone, which is as good.
-    let _ = closing.wait_for(|closing| *closing).await;
 }
 
 async fn until(deadline: Option<Instant>) {

@@ -45,6 +45,8 @@ impl TestServer {
     pub async fn start_as(command: &mut Command) -> Self {
         let mut child = command
             .env("SOTTO_LOG", "trace")
+            // What is not about calls that outlive it does not wait for them.
+            .env("SOTTO_DRAIN", "0")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -97,10 +99,26 @@ impl TestServer {
     }
 
     /// Ends it as an operator does, and looks through everything it has said.
-    pub async fn stop(mut self) -> String {
+    pub async fn stop(self) -> String {
+        self.ask_to_stop().await;
+        self.ended().await
+    }
+
+    /// Ends it whoever is still in a call.
+    pub async fn stop_at_once(self) -> String {
+        self.ask_to_stop().await;
+        self.stop().await
+    }
+
+    /// Asks it to end.
+    pub async fn ask_to_stop(&self) {
         let kill = Command::new("kill").args(["-TERM", &self.pid().to_string()]).status().await;
         assert!(kill.is_ok_and(|status| status.success()), "kill runs");
-        let status = timeout(DEADLINE, self.child.wait()).await.expect("SIGTERM ends it").expect("a status");
+    }
+
+    /// Waits until it has ended well, and looks through everything it has said.
+    pub async fn ended(mut self) -> String {
+        let status = timeout(DEADLINE, self.child.wait()).await.expect("it ends").expect("a status");
         assert!(status.success(), "a clean end, not {status}");
         for reader in self.readers.drain(..) {
             timeout(DEADLINE, reader).await.expect("the pipes end").expect("a reader");

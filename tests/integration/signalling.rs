@@ -16,6 +16,8 @@ use tokio_tungstenite::tungstenite::Message;
 use crate::server::{DEADLINE, TestServer};
 use crate::wire::check_frame;
 
+mod leaving;
+
 /// A visitor of whom only the socket is real.
 struct Visitor {
     socket: Signalling,

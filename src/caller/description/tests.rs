@@ -192,13 +192,12 @@ fn a_description_survives_the_way_there_and_back() {
 
 #[test]
 fn a_candidate_is_the_constant_address_and_a_port() {
-    let address = crate::protocol::RELAYED_ADDRESS.into();
     assert_eq!(
-        remote_candidate(address, 49152, 0),
+        remote_candidate(49152, 0),
         "candidate:1 1 udp 16777215 192.0.2.1 49152 typ relay raddr 0.0.0.0 rport 0"
     );
     assert_eq!(
-        remote_candidate(address, 65535, 1),
+        remote_candidate(65535, 1),
         "candidate:2 1 udp 16776959 192.0.2.1 65535 typ relay raddr 0.0.0.0 rport 0"
     );
 }

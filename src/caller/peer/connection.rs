@@ -168,10 +168,10 @@ impl Connection {
         self.peer()?.set_remote_description(answer).await.map_err(|_| PeerError::Step("take the answer"))
     }
 
-    pub(super) async fn add_candidate(&self, relayed_address: IpAddr, port: u16, index: u16) -> Result<(), PeerError> {
+    pub(super) async fn add_candidate(&self, port: u16, index: u16) -> Result<(), PeerError> {
         self.peer()?
             .add_ice_candidate(RTCIceCandidateInit {
-                candidate: description::remote_candidate(relayed_address, port, index),
+                candidate: description::remote_candidate(port, index),
                 sdp_mid: Some("0".to_owned()),
                 sdp_mline_index: Some(0),
                 ..RTCIceCandidateInit::default()

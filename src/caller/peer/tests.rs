@@ -7,7 +7,7 @@ use tokio::time::timeout;
 use super::*;
 use crate::caller::padding::{PACKET_BYTES, pad};
 use crate::clock::Now;
-use crate::protocol::{CallId, RELAYED_ADDRESS, Side};
+use crate::protocol::{CallId, Side};
 use crate::relay;
 
 /// For what takes milliseconds, or two seconds where gathering hangs.
@@ -63,7 +63,6 @@ impl Line {
                 relay: address,
                 username: credentials.username,
                 credential: credentials.credential,
-                relayed_address: RELAYED_ADDRESS.into(),
                 spoken: Arc::default(),
                 voice: vec![Bytes::from(vec![side as u8; 80])].into(),
             }

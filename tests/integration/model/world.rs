@@ -506,7 +506,7 @@ impl World {
         let line = self.sockets[socket].line;
         if self.lines[line].socket == Some(socket) && !self.lines[line].ended {
             self.lines[line].socket = None;
-            self.put(line, Input::Away);
+            self.put(line, Input::Away { untold: false });
             self.end_unless_waited_for(line);
         }
     }
@@ -650,7 +650,7 @@ impl World {
                 }
                 Effect::Report(partner, _) => self.reported(line, partner),
                 // What comes of dropping somebody again and again is in the pairing's own histories.
-                Effect::Revoke(_) | Effect::Dropped(_) => {}
+                Effect::Revoke(_) | Effect::Dropped(_) | Effect::NotConnected(_) => {}
             }
         }
     }
@@ -661,7 +661,7 @@ impl World {
         let theirs = partner.whence.expect("everybody comes from somewhere").network[0];
         let own = Person { visitor: id, whence: Some(whence(network)) };
         let newest = self.matchmaker.new_visitor();
-        self.matchmaker.never_again(own, partner, self.clock().instant);
+        self.matchmaker.never_again(own, partner, true, self.clock().instant);
         self.reports.retain(|report| self.now < report.at + NEVER * 2);
         self.reports.push(Report { at: self.now, sides: [(id, network), (partner.visitor, theirs)], newest });
     }

@@ -14,7 +14,7 @@ use sotto::{
     protocol::{CallId, Side},
     relay::{Credentials, Secret},
 };
-use tokio::sync::oneshot;
+
 use tokio_rustls::rustls::{
     StreamOwned,
     pki_types::{CertificateDer, pem::PemObject},
@@ -36,7 +36,7 @@ const QUIET: Duration = Duration::from_millis(200);
 pub(super) struct House {
     address: SocketAddr,
     secret: Secret,
-    stop: Option<oneshot::Sender<()>>,
+    stop: Option<tokio::sync::mpsc::Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -51,14 +51,14 @@ impl House {
             tls_key: identity.map(|it| it.key.clone()),
             ..Config::default()
         };
-        let (stop, stopped) = oneshot::channel::<()>();
+        let (stop, asked) = tokio::sync::mpsc::channel(1);
         let (tell, told) = mpsc::channel();
         let thread = thread::spawn(move || {
             let runtime = tokio::runtime::Runtime::new().unwrap();
             runtime.block_on(async {
                 let server = Server::bind(config).await.unwrap();
                 tell.send(server.address()).unwrap();
-                server.run(async move { stopped.await.unwrap_or_default() }).await.unwrap();
+                server.run(asked).await.unwrap();
             });
         });
         let address = told.recv().unwrap();
