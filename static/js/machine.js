@@ -238,7 +238,7 @@ const WAIT_FOR_RESTART = startTimer('restart', MS.restart);
  */
 const rejoin = (state) =>
   go(state, 'rejoining', {}, ...(state.match?.offerer ? [RESTART] : []), WAIT_FOR_RESTART,
-    startTimer('rejoining', state.forgotten || state.closing ? MS.forgotten : MS.rejoining));
+    startTimer('rejoining', state.forgotten || (state.closing && !state.up) ? MS.forgotten : MS.rejoining));
 
 /**
  * @param {State} state
@@ -343,7 +343,6 @@ const FRAMES = {
     ...IN_CALL,
     welcome: (state, { call }) =>
       call === state.match?.call ? stay(state) : stay(state, { forgotten: true }, startTimer('rejoining', MS.forgotten)),
-    closing: (state) => stay(state, { closing: true }, startTimer('rejoining', MS.forgotten)),
     // The socket carries both ways, and the partner is at it: that is given its time.
     restart: (state, frame) => stay(state, {}, { do: 'pass', frame }, WAIT_FOR_RESTART),
   },

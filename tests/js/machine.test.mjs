@@ -287,7 +287,7 @@ test('a server that closes sends those who wait offline and leaves calls alone',
   assert.equal(walk(...WAITING, closing).state.name, 'offline');
   assert.equal(walk(...WAITING, closing, 'down').state.closing, true);
   assert.equal(walk(...WAITING, closing, 'down', welcome()).state.name, 'waiting');
-  for (const way of [WAYS.offered, CONNECTING, TALKING]) assert.deepEqual(walk(...way, closing).effects, []);
+  for (const way of [WAYS.offered, CONNECTING, TALKING, WAYS.rejoining]) assert.deepEqual(walk(...way, closing).effects, []);
   const afterwards = walk(...WAYS.ended, closing, 'down', welcome());
   assert.equal(afterwards.state.name, 'ended');
   assert.equal(afterwards.state.ending, 'left');
@@ -412,13 +412,16 @@ test('where the server has gone for good, nobody is kept hoping for half a minut
   const soon = { do: 'startTimer', timer: 'rejoining', ms: MS.forgotten };
   const late = { do: 'startTimer', timer: 'rejoining', ms: MS.rejoining };
   const has = ({ effects }, wanted) => effects.some((one) => isDeepStrictEqual(one, wanted));
-  const closing = frame('closing', { in: 0 });
+  const closing = frame('closing', { in: 5 });
   // Before the line is felt to be gone, and after.
-  for (const news of [welcome(), welcome(OTHER), closing]) {
+  for (const news of [welcome(), welcome(OTHER)]) {
     assert.equal(walk(...TALKING, 'down', news).state.name, 'talking', 'as long as they hear each other');
     assert.ok(has(walk(...TALKING, 'down', news, 'failed'), soon));
     assert.ok(has(walk(...TALKING, 'failed', 'down', news), soon));
   }
+  // A server that stops sees to its calls for as long as it is there.
+  assert.ok(has(walk(...TALKING, closing, 'failed'), late));
+  assert.ok(has(walk(...TALKING, closing, 'down', 'failed'), soon));
   assert.ok(has(walk(...TALKING, 'down', welcome(CALL), 'failed'), late));
   assert.equal(has(walk(...TALKING, 'failed', 'down', welcome(CALL)), soon), false);
   // The next call is another one.
