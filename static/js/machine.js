@@ -342,7 +342,7 @@ const FRAMES = {
   rejoining: {
     ...IN_CALL,
     welcome: (state, { call }) =>
-      call === state.match?.call ? stay(state) : stay(state, { forgotten: true }, startTimer('rejoining', MS.forgotten)),
+      call === state.match?.call || state.forgotten ? stay(state) : stay(state, { forgotten: true }, startTimer('rejoining', MS.forgotten)),
     // The socket carries both ways, and the partner is at it: that is given its time.
     restart: (state, frame) => stay(state, {}, { do: 'pass', frame }, WAIT_FOR_RESTART),
   },

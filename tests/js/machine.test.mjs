@@ -419,6 +419,8 @@ test('where the server has gone for good, nobody is kept hoping for half a minut
     assert.ok(has(walk(...TALKING, 'down', news, 'failed'), soon));
     assert.ok(has(walk(...TALKING, 'failed', 'down', news), soon));
   }
+  // And each further socket says the same: that is no news.
+  assert.equal(has(walk(...TALKING, 'failed', 'down', welcome(), 'down', welcome()), soon), false);
   // A server that stops sees to its calls for as long as it is there.
   assert.ok(has(walk(...TALKING, closing, 'failed'), late));
   assert.ok(has(walk(...TALKING, closing, 'down', 'failed'), soon));
