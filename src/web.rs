@@ -18,6 +18,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use serde_json::json;
 use tokio::sync::watch;
 use tower_http::compression::CompressionLayer;
 use tracing::warn;
@@ -41,6 +42,9 @@ const MAX_WRITE_BUFFER_BYTES: usize = 64 * 1024;
 
 /// Where it is asked whether the server is well.
 const HEALTH: &str = "/healthz";
+
+/// Where the first page finds what the operator has decided of it.
+const SETTINGS: &str = "/settings.json";
 
 /// How far a server is on its way out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -89,13 +93,23 @@ impl House {
 pub fn router(house: Arc<House>) -> Router {
     Router::new()
         .route(HEALTH, get(health))
+        .route(SETTINGS, get(settings))
         .fallback(files::serve)
         .layer(CompressionLayer::new())
         .route("/ws", get(upgrade))
+        .layer(middleware::from_fn(stay_encrypted))
         .layer(middleware::from_fn_with_state(Arc::clone(&house), encrypt))
         .layer(middleware::from_fn_with_state(Arc::clone(&house), meet))
         .layer(middleware::from_fn(secure))
         .with_state(house)
+}
+
+/// What the operator has decided of the first page. Not written into its files, so that those stay the ones that everybody
+/// can compare with `hashes.txt`.
+async fn settings(State(house): State<Arc<House>>) -> Response {
+    let Config { age, ask_rules, .. } = &house.config;
+    let headers = [(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-cache")];
+    (headers, json!({ "age": age, "ask_rules": ask_rules }).to_string()).into_response()
 }
 
 /// Whether new visitors can be sent here.
@@ -221,6 +235,17 @@ async fn encrypt(
     }
 }
 
+/// Whoever has been here with TLS comes with it for a year, whatever a network would have them do in between (RFC 6797).
+/// Other machines of the same domain are not ours to speak for.
+async fn stay_encrypted(Extension(visit): Extension<Visit>, request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    if visit.encrypted {
+        let year = HeaderValue::from_static("max-age=31536000");
+        response.headers_mut().insert(header::STRICT_TRANSPORT_SECURITY, year);
+    }
+    response
+}
+
 /// What every answer carries, and what those carry that a browser shows as a document. The long ones are left out of
 /// the others, since they would weigh more than many a script.
 async fn secure(request: Request, next: Next) -> Response {
@@ -245,7 +270,8 @@ async fn secure(request: Request, next: Next) -> Response {
     ];
     let mut response = next.run(request).await;
     let kind = response.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
-    let subresource = ["text/css", "text/javascript", "application/json"].iter().any(|known| kind.starts_with(known));
+    let subresource = ["text/css", "text/javascript", "application/json", "application/manifest+json", "image/png"];
+    let subresource = subresource.iter().any(|known| kind.starts_with(known));
     let document: &[_] = if subresource { &[] } else { &DOCUMENT };
     for (name, value) in EVERY.iter().chain(document) {
         response.headers_mut().insert(name, HeaderValue::from_static(value));

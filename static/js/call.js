@@ -4,19 +4,20 @@
  * are not either. What is done to it is done in order, one thing after the other.
  */
 
+import { Breath, KIND as BREATH } from './breath.js';
 import { BYE_MS, Channel } from './channel.js';
 import { candidate, compose, extract, iceServer, relayedPort } from './description.js';
-import { KIND, TextLine } from './text.js';
+import { KIND as TEXT, TextLine } from './text.js';
 import { Verification } from './verification.js';
 
 /** @typedef {import('./types.js').Description} Description */
 /** @typedef {import('./types.js').PartnerFrame} PartnerFrame */
 
-/** @type {ConstructorParameters<typeof TextLine>[0]} */
+/** @type {import('./types.js').Clock} */
 const CLOCK = {
   now: () => performance.now(),
-  setTimer: (run, ms) => window.setTimeout(run, ms),
-  clearTimer: (timer) => window.clearTimeout(timer),
+  setTimer: (run, ms) => setTimeout(run, ms),
+  clearTimer: (timer) => clearTimeout(timer),
 };
 
 /** More candidates than a browser makes. */
@@ -28,6 +29,7 @@ export class Call {
   #pc;
   #channel;
   #verification;
+  #breath;
   /** @type {TextLine | null} where the two may type */
   #text;
   #track;
@@ -79,9 +81,14 @@ export class Call {
       onFrame: (frame) => this.#channel.send(frame),
       onLine: handlers.onLine,
     }) : null;
+    this.#breath = new Breath(CLOCK, {
+      onFrame: (frame) => this.#channel.send(frame),
+      onChange: handlers.onBreath,
+    });
     this.#channel = new Channel(pc, {
       onOpen: () => {
         this.#verification.begin();
+        this.#breath.open();
         this.#text?.open();
       },
       onBytes: (bytes) => this.#receiveBytes(bytes),
@@ -147,30 +154,43 @@ export class Call {
     void this.#do(() => this.#sender?.replaceTrack(track)).then(() => before?.stop());
   }
 
+  /** What the browser has measured. */
+  stats() {
+    return this.#pc.getStats();
+  }
+
   /** Types to the partner, where that is possible. @param {string} text */
   type(text) {
     this.#text?.type(text);
   }
 
+  /** Whether this side takes a breath, which the partner's page is told. @param {boolean} on */
+  breathe(on) {
+    this.#breath.take(on);
+  }
+
   /**
    * Ends it. A farewell tells "left" from "line lost" on the other side, even when the server is gone.
    * @param {boolean} bye
+   * @param {boolean} [atOnce] the farewell may be lost
    */
-  close(bye) {
+  close(bye, atOnce = false) {
     if (this.#closed) return;
     this.#closed = true;
     this.#pc.onicecandidate = this.#pc.ontrack = this.#pc.onconnectionstatechange = null;
     this.#channel.close();
     this.#verification.close();
+    this.#breath.close();
     this.#text?.close();
     this.#track?.stop();
-    if (bye && this.#channel.bye()) setTimeout(() => this.#pc.close(), BYE_MS);
+    if (bye && this.#channel.bye() && !atOnce) setTimeout(() => this.#pc.close(), BYE_MS);
     else this.#pc.close();
   }
 
   /** From the partner's page. The first byte says whose they are. @param {Uint8Array<ArrayBuffer>} bytes */
   #receiveBytes(bytes) {
-    if (bytes[0] === KIND) this.#text?.receive(bytes);
+    if (bytes[0] === TEXT) this.#text?.receive(bytes);
+    else if (bytes[0] === BREATH) this.#breath.receive(bytes);
     // What nobody else knows is the emoji's to judge: while they are being found, it ends the call.
     else this.#verification.receive(bytes);
   }

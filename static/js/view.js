@@ -11,7 +11,7 @@ import { clock, date, MAX_LANGUAGES, namer, OFFERED } from './languages.js';
 /** @typedef {import('./types.js').Wishes} Wishes */
 /** @typedef {import('./types.js').Preferences} Preferences */
 /** @typedef {import('./words.js').Word} Word */
-/** @typedef {'start' | 'retry' | 'stop' | 'accept' | 'decline' | 'mute' | 'end' | 'again' | 'rest' | 'report' | 'own-voice' | 'try-voice'} Action */
+/** @typedef {'start' | 'retry' | 'stop' | 'accept' | 'decline' | 'mute' | 'end' | 'again' | 'rest' | 'report' | 'own-voice' | 'try-voice' | 'hear-yourself' | 'done' | 'breath' | 'vanish'} Action */
 
 /** How many steps a level has where motion is reduced. */
 const STEPS = 3;
@@ -39,6 +39,8 @@ export class View {
   #parts = [];
   #country;
   #summoned = false;
+  /** From which age on somebody may come; what the page says until the server has said it. */
+  #age = 18;
 
   /**
    * @param {Document} document
@@ -99,6 +101,8 @@ export class View {
     for (const button of this.#tongues) button.setAttribute('aria-pressed', String(button.lang === language));
     // What was said before was said in another language.
     this.#status.textContent = '';
+    this.#one('[data-part="rules"]').setAttribute('href', `/rules#${language}`);
+    this.#drawTerms();
     this.#drawLanguages();
     this.#drawHelp();
     this.summon(this.#summoned);
@@ -107,6 +111,37 @@ export class View {
       for (const part of this.#parts) part.render(this.#drawn);
     }
     delete root.dataset.words;
+  }
+
+  /**
+   * What the operator has decided of this page.
+   * @param {{ age: number, ask_rules: boolean }} settings
+   */
+  settle({ age, ask_rules: asks }) {
+    this.#age = age;
+    this.#one('[data-part="agree"]').hidden = !asks;
+    this.#one('[data-part="terms"]').hidden = asks;
+    this.#drawTerms();
+  }
+
+  /** Whether the visitor has ticked the box, where there is one. */
+  get agreed() {
+    return this.#one('[data-part="agree"]').hidden || this.#agreement.checked;
+  }
+
+  /** What the start waits for. */
+  askToAgree() {
+    this.#agreement.focus();
+    this.announce('agree.first');
+  }
+
+  #drawTerms() {
+    this.#write(this.#one('[data-part="terms"]'), this.#say('landing.age', { age: this.#age }));
+    this.#write(this.#one('[data-part="agree-text"]'), this.#say('agree', { age: this.#age }));
+  }
+
+  get #agreement() {
+    return /** @type {HTMLInputElement} */ (this.#one('[data-part="agree"] input'));
   }
 
   /**
@@ -150,10 +185,10 @@ export class View {
   /**
    * Said once by a screen reader, where the focus does not move.
    * @param {Word} word
-   * @param {import('./words.js').Values} [values]
+   * @param {Word} [then] in the same breath
    */
-  announce(word, values) {
-    this.#tell(this.#say(word, values));
+  announce(word, then) {
+    this.#tell(this.#say(word) + (then ? ` ${this.#say(then)}` : ''));
   }
 
   /** @param {string} text empty to say nothing, and no longer what was to be said */
@@ -198,6 +233,17 @@ export class View {
     });
   }
 
+  /** Whether the partner is not to be heard for now. @param {boolean} on */
+  hush(on) {
+    this.#audio.muted = on;
+  }
+
+  /** Nothing is to be seen any more, however long the next page takes. */
+  clear() {
+    this.#document.documentElement.hidden = true;
+    this.#document.title = '';
+  }
+
   /** @param {boolean} on */
   summon(on) {
     this.#summoned = on;
@@ -211,16 +257,13 @@ export class View {
       this.#put('problem-title', `mic.${problem}.title`);
       this.#put('problem-text', `mic.${problem}.text`);
     }
+    this.#put('asking-text', state.alone ? 'hear.asking' : 'asking.text');
     if (ending) this.#put('ending', `ended.${ending}`);
     this.#put('ending-text', ending === 'unverified' ? 'ended.unverified.text' : null);
     this.#one('[data-part="ending-text"]').hidden = ending !== 'unverified';
-    if (state.name === 'connecting' || state.name === 'talking' || state.name === 'rejoining') {
-      this.#put('call-title', `${state.name}.title`);
-    }
     this.#put('offline-title', state.closing ? 'offline.closing' : 'offline.title');
     this.#put('waiting-title', state.long ? 'waiting.long' : 'waiting.title');
     this.#one('[data-action="mute"]').setAttribute('aria-pressed', String(state.muted));
-    this.#put('muted', state.unheard ? 'voice.unheard' : state.muted ? 'muted' : null);
     this.#put('unpadded', state.padded ? null : 'unpadded');
     this.#document.documentElement.toggleAttribute('data-muted', state.muted || state.unheard);
     this.#document.documentElement.toggleAttribute('data-unheard', state.unheard);
@@ -245,8 +288,9 @@ export class View {
   /** A new state: what was said is over, and the focus goes to its heading. */
   #arrive() {
     const heading = this.#all('main h1').find((element) => element.offsetParent !== null);
-    // A dialog keeps the focus; its reader hears the news from inside it.
-    this.#tell(this.#help.open && heading ? heading.textContent ?? '' : '');
+    // A dialog keeps the focus; its reader hears the news from inside it. A heading that has the focus is not read anew.
+    const still = this.#help.open || heading === this.#document.activeElement;
+    this.#tell(still && heading ? heading.textContent ?? '' : '');
     this.#arrived = this.#help.open;
     if (!this.#help.open) heading?.focus();
   }
@@ -386,7 +430,7 @@ export class View {
   #languagesChanged() {
     this.#limitLanguages();
     const { languages } = this.wishes;
-    this.announce('wishes.count', { count: languages.length });
+    this.#tell(this.#say('wishes.count', { count: languages.length }));
     this.#changePreferences({ languages });
   }
 

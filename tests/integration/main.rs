@@ -1,24 +1,34 @@
 //! Everything that needs the real server: it runs as its own process, on a port of its own, and is spoken to as
 //! visitors do. One binary, for link time.
 
+mod breath;
 mod browser;
 mod caller;
 mod classifier;
 mod disguise;
 mod files;
 mod guard;
+mod hear;
+mod help;
 mod hold;
 mod http;
+mod installed;
 mod languages;
+mod leaving;
 mod line;
 mod linking;
+mod loading;
+mod looks;
 mod mixed;
 mod model;
 mod network;
 mod page;
 mod privacy;
+mod reader;
 mod relay;
+mod ring;
 mod room;
+mod rules;
 mod sas;
 mod server;
 mod shape;
@@ -30,5 +40,6 @@ mod start;
 mod states;
 mod tls;
 mod typing;
+mod validators;
 mod voice;
 mod wire;

@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { decode as breath, encode as breathing } from '../../static/js/breath.js';
 import { Call } from '../../static/js/call.js';
 import { decode, encode } from '../../static/js/text.js';
 
@@ -31,7 +32,7 @@ function setUp({ offerer = false, track = null, more = {} } = {}) {
     close() { it.closed = true; }
   };
   const say = (name) => (...all) => it.said.push([name, ...all]);
-  const handlers = Object.fromEntries(['onDescribed', 'onRenewed', 'onGathered', 'onStream', 'onConnected', 'onWeak', 'onFailed', 'onBye', 'onEmoji', 'onUnverified', 'onLine'].map((name) => [name, say(name)]));
+  const handlers = Object.fromEntries(['onDescribed', 'onRenewed', 'onGathered', 'onStream', 'onConnected', 'onWeak', 'onFailed', 'onBye', 'onEmoji', 'onUnverified', 'onLine', 'onBreath'].map((name) => [name, say(name)]));
   it.call = new Call({ type: 'matched', call: CALL, side: 'a', offerer, relay: RELAY, ...more }, track, shaper, PAGE, handlers);
   return it;
 }
@@ -75,7 +76,8 @@ test('a farewell is heard, and nothing else that comes on the channel', () => {
   assert.deepEqual(it.said, [['onBye']]);
 });
 
-test('what is typed is nothing where the server has not said that it may be', () => {
+test('what is typed is nothing where the server has not said that it may be', (context) => {
+  context.mock.timers.enable({ apis: ['setTimeout'] });
   const [off, on] = [setUp(), setUp({ more: { text_line: true } })];
   for (const it of [off, on]) {
     it.channel.readyState = 'open';
@@ -85,9 +87,28 @@ test('what is typed is nothing where the server has not said that it may be', ()
   }
   // The connection has no descriptions here, which the emoji do not like.
   const lines = ({ said }) => said.filter(([name]) => name === 'onLine');
-  assert.deepEqual([lines(off), off.channel.sent], [[], []]);
+  const typed = ({ channel }) => channel.sent.map(decode).filter(Boolean);
+  assert.deepEqual([lines(off), typed(off)], [[], []]);
   assert.deepEqual(lines(on), [['onLine', 'me', 'hello'], ['onLine', 'them', 'hello yourself']]);
-  assert.deepEqual(on.channel.sent.map(decode), ['hello']);
+  assert.deepEqual(typed(on), ['hello']);
+});
+
+test('a breath is told to the partner, and theirs here, whether or not one may type', (context) => {
+  context.mock.timers.enable({ apis: ['setTimeout'] });
+  for (const more of [{}, { text_line: true }]) {
+    const it = setUp({ more });
+    it.channel.readyState = 'open';
+    it.channel.onopen();
+    it.call.breathe(true);
+    context.mock.timers.tick(1_000);
+    it.channel.onmessage({ data: breathing(true).buffer });
+    it.channel.onmessage({ data: Uint8Array.of(5, 7).buffer });
+    assert.deepEqual(it.said.filter(([name]) => name === 'onBreath'), [['onBreath', true]]);
+    assert.deepEqual(it.channel.sent.map(breath), [false, true]);
+    it.call.close(false);
+    context.mock.timers.tick(10_000);
+    assert.equal(it.channel.sent.length, 2);
+  }
 });
 
 const settled = () => new Promise((resolve) => setImmediate(resolve));

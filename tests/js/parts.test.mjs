@@ -177,6 +177,30 @@ describe('microphone', () => {
     assert.equal(it.microphone.stream, null);
   });
 
+  test('is as silent while it is held as while it is muted, and muted afterwards if it was', async () => {
+    const it = setUp();
+    void it.microphone.ask();
+    it.answers[0].grant(it.stream());
+    await it.settle();
+    const copy = it.microphone.copy();
+    const heard = (change) => {
+      change();
+      return [it.microphone.track.enabled, copy.enabled];
+    };
+    assert.deepEqual(heard(() => it.microphone.hold(true)), [false, false]);
+    assert.deepEqual(heard(() => it.microphone.mute(true)), [false, false]);
+    assert.deepEqual(heard(() => it.microphone.hold(false)), [false, false]);
+    assert.deepEqual(heard(() => it.microphone.mute(false)), [true, true]);
+    it.microphone.hold(true);
+    assert.deepEqual(heard(() => it.microphone.mute(false)), [false, false], 'unmuting is no coming back');
+    void it.microphone.renew();
+    it.answers[1].grant(it.stream());
+    await it.settle();
+    assert.equal(it.microphone.track.enabled, false, 'another one is held as well');
+    it.microphone.hold(false);
+    assert.equal(it.microphone.track.enabled, true);
+  });
+
   test('comes too late: it is let go without a word', async () => {
     const it = setUp();
     void it.microphone.ask();
@@ -314,7 +338,12 @@ describe('languages', () => {
 
   test('the region of the language settings, or the likeliest', () => {
     assert.equal(region(['en-GB', 'de-DE']), 'GB');
-    assert.equal(region(['de', 'en-US']), 'US');
+    assert.equal(region(['de', 'en-US', 'en']), 'DE', 'as a German Firefox comes');
+    assert.equal(region(['de', 'en-GB', 'en-US']), 'GB');
+    assert.equal(region(['fr', 'en-CA', 'en-US']), 'CA');
+    assert.equal(region(['en', 'en-US']), 'US');
+    assert.equal(region(['en', 'de-AT']), 'AT');
+    assert.equal(region(['de-AT', 'de', 'en-US', 'en']), 'AT');
     assert.equal(region(['de']), 'DE');
     assert.equal(region(['pt']), 'BR');
     assert.equal(region([]), null);

@@ -111,7 +111,7 @@ describe('languages', () => {
     for (const [word, text] of texts('es')) assert.equal(text.split('¿').length, text.split('?').length, `es: ${word}`);
     for (const [word, text] of texts('ar')) {
       if (word === 'dir' || word === 'name') continue;
-      assert.doesNotMatch(text.replace(/\{\w+\}|Sotto|Shift|https|WebRTC|\bM\b/g, ''), /[A-Za-z?,;]/, `ar: ${word}`);
+      assert.doesNotMatch(text.replace(/\{\w+\}|Sotto|Shift|https|WebRTC|TCP|\bM\b/g, ''), /[A-Za-z?,;]/, `ar: ${word}`);
     }
   });
 });
@@ -148,7 +148,7 @@ test('every word that is used exists', () => {
 
 test('every word that exists is used', () => {
   const page = html + scripts.map(([, source]) => source).join('\n');
-  const built = /^(mic\..+\.(title|text)|ended\.|connecting\.title|talking\.title|rejoining\.title|type\.(me|them)$)/;
+  const built = /^(mic\..+\.(title|text)|ended\.|connecting\.title|talking\.title|rejoining\.title|type\.(me|them)$|guide\.(in|out)$)/;
   for (const word of Object.keys(english)) assert.ok(built.test(word) || page.includes(`'${word}'`) || page.includes(`"${word}"`), word);
 });
 
@@ -298,6 +298,7 @@ describe('the language that the page begins in', () => {
     const documentElement = { dataset: {} };
     runInNewContext(readFileSync(new URL('js/first.js', root), 'utf8'), {
       navigator: { languages: tags },
+      addEventListener() {},
       document: { documentElement, createElement: () => ({}), head: { append: ({ rel, href }) => links.push(`${rel} ${href}`) } },
       localStorage: { getItem: (key) => {
         assert.equal(key, 'sotto');
@@ -333,7 +334,7 @@ test('every state has a section with a heading that can take the focus', () => {
 });
 
 test('the hooks that tests rely on are there', () => {
-  for (const action of ['start', 'retry', 'stop', 'accept', 'decline', 'mute', 'end', 'again', 'rest', 'help', 'report']) {
+  for (const action of ['start', 'retry', 'stop', 'accept', 'decline', 'mute', 'end', 'again', 'rest', 'help', 'report', 'breath', 'vanish']) {
     assert.match(html, new RegExp(`data-action="${action}"`));
   }
   for (const lamp of ['me', 'them']) assert.equal(html.split(`data-level="${lamp}"`).length, 2);

@@ -9,6 +9,10 @@ export const words = {
   'mic.calls.title': 'Dieser Browser kann hier kein Gespräch führen.',
   'mic.calls.text': 'Vielleicht hat eine Einstellung oder Erweiterung Anrufe (WebRTC) abgeschaltet. Mit einem anderen Browser könnte es gehen.',
 
+  'guide': 'Mit dem Ring atmen',
+  'guide.in': 'Einatmen',
+  'guide.out': 'Ausatmen',
+
   'offered.title': 'Jemand ist da. Bereit?',
   'offered.accept': 'Hallo sagen',
   'offered.decline': 'Jetzt nicht',
@@ -20,6 +24,14 @@ export const words = {
   'mute': 'Stumm',
   'muted': 'Du bist gerade nicht zu hören.',
   'unmuted': 'Du bist wieder zu hören.',
+  'breath': 'Luft holen',
+  'breath.back': 'Wieder da',
+  'breath.mine': 'Du holst gerade Luft.',
+  'breath.mine.text': 'Ihr hört einander gerade nicht. Komm zurück, wann du magst.',
+  'breath.theirs': 'Dein Gegenüber holt Luft.',
+  'breath.theirs.text': 'Vielleicht geht es gleich weiter, vielleicht nicht, und beides ist in Ordnung.',
+  'breath.both': 'Gerade holt ihr beide Luft.',
+  'breath.over': 'Dein Gegenüber ist wieder da.',
   'end': 'Beenden',
 
   'ended.self': 'Du bist gegangen. Danke, dass du da warst.',
@@ -67,6 +79,22 @@ export const words = {
   'report.title': 'Was war es?',
   'report.text': 'Das beendet das Gespräch und hält euch mindestens einen Tag lang auseinander. Die andere Person erfährt nicht, dass du es warst.',
   'report.close': 'Jetzt nicht',
+  'hear.moment': 'Einen Moment.',
+  'hear.title': 'Sag etwas. Eine Sekunde später hörst du es.',
+  'hear.headphones': 'Kopfhörer helfen, damit das Mikrofon nur dich hört.',
+  'hear.done': 'Das genügt',
+  'hear.later': 'Gerade lässt es sich nicht ausprobieren. In einer Minute ist vielleicht Platz.',
+  'hear.well': 'Alles ist gut. Du bist zu hören.',
+  'hear.found': 'Das haben wir herausgefunden.',
+  'hear.microphone.fine': 'Dein Mikrofon funktioniert.',
+  'hear.microphone.silent': 'Von deinem Mikrofon kam kein Ton. Vielleicht ist es ausgeschaltet, oder dein Browser nimmt ein anderes.',
+  'hear.sound.fine': 'Deine Stimme kam zurück. Wenn du sie nicht gehört hast, sieh nach der Lautstärke deines Geräts.',
+  'hear.sound.none': 'Zu dir kam nichts zurück, obwohl dein Mikrofon funktioniert. Mit einem anderen Browser oder Netz könnte es gehen.',
+  'hear.sound.unheard': 'Die veränderte Stimme kommt hier nicht zustande. Wähle „so, wie sie ist“, dann bist du zu hören.',
+  'hear.line.fine': 'Die Leitung ist gut.',
+  'hear.line.thin': 'Die Leitung ist dünn, und Wörter können verloren gehen. Ein anderes Netz oder ein Platz näher am Router könnte helfen.',
+  'hear.line.tcp': 'Die Leitung geht über einen Umweg, denn dein Netz lässt nur TCP durch. Stimmen können ab und zu stocken.',
+  'hear.line.none': 'Die Leitung kam nicht zustande. Vielleicht lässt dein Netz keine Anrufe durch; ein anderes vielleicht schon.',
 };
 
 export const emoji = [

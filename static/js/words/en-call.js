@@ -8,6 +8,10 @@ export const words = {
   'mic.calls.title': 'This browser can’t make a call here.',
   'mic.calls.text': 'A setting or an extension may have switched calls (WebRTC) off. Another browser may do.',
 
+  'guide': 'Breathe with the ring',
+  'guide.in': 'Breathe in',
+  'guide.out': 'Breathe out',
+
   'offered.title': 'Someone’s here. Ready?',
   'offered.accept': 'Say hello',
   'offered.decline': 'Not now',
@@ -19,6 +23,14 @@ export const words = {
   'mute': 'Mute',
   'muted': 'They can’t hear you right now.',
   'unmuted': 'They can hear you again.',
+  'breath': 'Take a breath',
+  'breath.back': 'Come back',
+  'breath.mine': 'You’re taking a breath.',
+  'breath.mine.text': 'Neither of you hears the other. Come back whenever you like.',
+  'breath.theirs': 'They’re taking a breath.',
+  'breath.theirs.text': 'They’ll be back in a moment, or not, and both are fine.',
+  'breath.both': 'You’re both taking a breath.',
+  'breath.over': 'They’re back.',
   'end': 'End',
 
   'ended.self': 'You’ve left. Thank you for being here.',
@@ -66,6 +78,22 @@ export const words = {
   'report.title': 'What was it?',
   'report.text': 'It ends the conversation, and keeps the two of you apart for at least a day. They aren’t told that it was you.',
   'report.close': 'Not now',
+  'hear.moment': 'One moment.',
+  'hear.title': 'Say something. You’ll hear it a second later.',
+  'hear.headphones': 'Headphones help, so that the microphone hears you alone.',
+  'hear.done': 'That will do',
+  'hear.later': 'It can’t be tried just now. In a minute it may be free.',
+  'hear.well': 'All is well. You can be heard.',
+  'hear.found': 'Here is what we found.',
+  'hear.microphone.fine': 'Your microphone works.',
+  'hear.microphone.silent': 'No sound came from your microphone. It may be switched off, or your browser may be using another one.',
+  'hear.sound.fine': 'Your voice came back. If you didn’t hear it, look at the volume of your device.',
+  'hear.sound.none': 'Nothing came back to you, though your microphone works. Another browser or network may do.',
+  'hear.sound.unheard': 'Your changed voice doesn’t come about here. Choose “as it is” and you can be heard.',
+  'hear.line.fine': 'The line is good.',
+  'hear.line.thin': 'The line is thin, and words may get lost. Another network, or a place nearer to the router, may help.',
+  'hear.line.tcp': 'The line works by a detour, since your network lets only TCP through. Voices may falter now and then.',
+  'hear.line.none': 'The line didn’t come about. Your network may not let calls through; another one may.',
 };
 
 /**

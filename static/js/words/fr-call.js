@@ -9,6 +9,10 @@ export const words = {
   'mic.calls.title': 'Ce navigateur ne peut pas passer d’appel ici.',
   'mic.calls.text': 'Un réglage ou une extension a peut-être désactivé les appels (WebRTC). Un autre navigateur conviendra peut-être.',
 
+  'guide': 'Respirer avec l’anneau',
+  'guide.in': 'Inspirez',
+  'guide.out': 'Expirez',
+
   'offered.title': 'Quelqu’un est là. C’est le bon moment ?',
   'offered.accept': 'Dire bonjour',
   'offered.decline': 'Pas maintenant',
@@ -20,6 +24,14 @@ export const words = {
   'mute': 'Couper le micro',
   'muted': 'L’autre personne ne vous entend pas en ce moment.',
   'unmuted': 'L’autre personne vous entend de nouveau.',
+  'breath': 'Souffler',
+  'breath.back': 'Revenir',
+  'breath.mine': 'Vous soufflez un peu.',
+  'breath.mine.text': 'Personne n’entend l’autre pour l’instant. Revenez quand vous voulez.',
+  'breath.theirs': 'L’autre personne souffle un peu.',
+  'breath.theirs.text': 'Elle reviendra dans un moment, ou non, et l’un comme l’autre est très bien.',
+  'breath.both': 'Une pause de part et d’autre.',
+  'breath.over': 'L’autre personne est revenue.',
   'end': 'Terminer',
 
   'ended.self': 'Vous avez quitté la conversation. Merci d’avoir été là.',
@@ -67,6 +79,22 @@ export const words = {
   'report.title': 'Qu’est-ce que c’était ?',
   'report.text': 'Cela met fin à la conversation, et pendant au moins un jour vous ne rencontrerez plus cette personne. Elle ne saura pas que c’était vous.',
   'report.close': 'Pas maintenant',
+  'hear.moment': 'Un instant.',
+  'hear.title': 'Dites quelque chose. Vous l’entendrez une seconde plus tard.',
+  'hear.headphones': 'Un casque aide le micro à n’entendre que vous.',
+  'hear.done': 'Cela suffit',
+  'hear.later': 'L’essai n’est pas possible pour l’instant. Dans une minute, il le sera peut-être.',
+  'hear.well': 'Tout va bien. On vous entend.',
+  'hear.found': 'Voici ce que nous avons constaté.',
+  'hear.microphone.fine': 'Votre micro fonctionne.',
+  'hear.microphone.silent': 'Aucun son n’est venu de votre micro. Il est peut-être coupé, ou votre navigateur en utilise un autre.',
+  'hear.sound.fine': 'Votre voix est revenue. Si vous ne l’avez pas entendue, vérifiez le volume de votre appareil.',
+  'hear.sound.none': 'Rien ne vous est revenu, alors que votre micro fonctionne. Un autre navigateur ou un autre réseau conviendra peut-être.',
+  'hear.sound.unheard': 'Le changement de voix ne fonctionne pas ici. Choisissez « telle quelle » et on vous entendra.',
+  'hear.line.fine': 'La ligne est bonne.',
+  'hear.line.thin': 'La ligne est fragile, et des mots peuvent se perdre. Un autre réseau, ou une place plus près de la box, aidera peut-être.',
+  'hear.line.tcp': 'La ligne fait un détour, car votre réseau ne laisse passer que TCP. Les voix peuvent hésiter de temps en temps.',
+  'hear.line.none': 'La ligne ne s’est pas établie. Votre réseau ne laisse peut-être pas passer les appels ; un autre le fera peut-être.',
 };
 
 export const emoji = [
