@@ -46,11 +46,9 @@ export const MS = {
   weak: 2_500,
   /** To walk through a tunnel or from one network into another. */
   rejoining: 30_000,
-  /** The same where the server is gone, or knows nothing of the call: nobody can begin ICE anew, and its relay is most
-   * likely gone with it. Longer than a line takes that comes back by itself. */
+  /** The same where the server is gone or knows nothing of the call, so that nobody can begin ICE anew. */
   forgotten: 5_000,
-  /** One restart is given this long before the next: six round trips of a bad line, and the partner's part begins it
-   * anew. The server lets ten of them through in half a minute. */
+  /** One restart is given this long before the next. */
   restart: 4_000,
   /** To say a few words and have them back. Under the 30 s that the server gives it. */
   hearing: 9_000,
@@ -424,7 +422,7 @@ const FRAMES = {
     ...IN_CALL,
     welcome: (state, { call }) =>
       call === state.match?.call || state.forgotten ? stay(state) : stay(state, { forgotten: true }, startTimer('rejoining', MS.forgotten)),
-    // The socket carries both ways, and the partner is at it: that is given its time.
+    // The partner is at it.
     restart: (state, frame) => stay(state, {}, { do: 'pass', frame }, WAIT_FOR_RESTART),
   },
   ended: CLOSES,
@@ -574,7 +572,6 @@ const TABLE = {
     connected: (state) => stay(state, {}, { do: 'stopTimer', timer: 'weak' }),
     timeout: rejoin,
     failed: rejoin,
-    // From another network nothing reaches the partner until ICE has begun anew; why wait until that is felt?
     online: (state) => stay(state, {}, RESTART),
   },
   rejoining: {
@@ -583,8 +580,7 @@ const TABLE = {
     // It was not the server that took it.
     connected: (state) => go(state, 'talking', { closing: false }),
     online: (state) => stay(state, {}, RESTART, WAIT_FOR_RESTART),
-    // Nothing has come of it for so long: what takes the line takes the socket as well, and TCP on a dead line waits
-    // ever longer before it tries again.
+    // What takes the line takes the socket as well, and TCP tries a dead line ever later.
     timeout: (state, { timer }) =>
       timer === 'restart'
         ? stay(state, {}, { do: 'renew' }, RESTART, WAIT_FOR_RESTART)
