@@ -127,12 +127,15 @@ export class Call {
     });
   }
 
-  /** An ICE restart (RFC 8839 §4.4.1.1). Only the offerer may begin one. */
+  /**
+   * An ICE restart (RFC 8839 §4.4.1.1). Only the offerer may begin one; the answerer asks for it, with the credentials that
+   * are in force.
+   */
   restart() {
-    if (!this.#offerer) return;
     this.#do(async () => {
       // Before the first answer there is nothing to restart.
       if (!this.#partner) return;
+      if (!this.#offerer) return this.#tellRenewed();
       this.#unsent = [];
       await this.#pc.setLocalDescription(await this.#pc.createOffer({ iceRestart: true }));
       this.#tellRenewed();
@@ -235,10 +238,8 @@ export class Call {
    * @param {{ ufrag: string, pwd: string }} credentials
    */
   async #meetAgain(partner, { ufrag, pwd }) {
-    if (this.#offerer && this.#pc.signalingState !== 'have-local-offer') {
-      // An answer to an offer that a later one had replaced was taken for the answer to the later one.
-      return this.restart();
-    }
+    // Asked for one; or an answer to an offer that a later one had replaced was taken for the answer to the later one.
+    if (this.#offerer && (ufrag === partner.ufrag || this.#pc.signalingState !== 'have-local-offer')) return this.restart();
     this.#partner = { ...partner, ufrag, pwd };
     this.#candidates = 0;
     if (!this.#offerer) this.#unsent = [];

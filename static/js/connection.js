@@ -108,7 +108,10 @@ export class Connection {
       this.#socket?.send(data);
     } else if ('call' in frame && (frame.type === 'report' || this.#kept.length < MAX_KEPT)) {
       // New ICE credentials make what was gathered for the old ones void.
-      if (frame.type === 'restart') this.#kept = this.#kept.filter(({ type }) => type !== 'restart' && type !== 'candidate');
+      if (frame.type === 'restart') {
+        if (this.#kept.some((other) => other.type === 'restart' && other.ufrag === frame.ufrag)) return;
+        this.#kept = this.#kept.filter(({ type }) => type !== 'restart' && type !== 'candidate');
+      }
       this.#kept.push(frame);
     }
   }

@@ -48,8 +48,10 @@ export const MS = {
   weak: 2_500,
   /** To walk through a tunnel or from one network into another. */
   rejoining: 30_000,
+  /** The same where the server is gone or knows nothing of the call, so that nobody can begin ICE anew. */
+  forgotten: 5_000,
   /** One restart is given this long before the next. */
-  restart: 6_000,
+  restart: 4_000,
   /** To say a few words and have them back. Under the 30 s that the server gives it. */
   hearing: 9_000,
   /** The scripts of a call did not come: the next attempt. */
@@ -79,6 +81,7 @@ export const INITIAL = {
   back: 'waiting',
   problem: null,
   match: null,
+  forgotten: false,
   held: [],
   described: false,
   answered: false,
@@ -136,7 +139,7 @@ const fetch = (state) => (state.ready ? [] : [{ do: 'fetch' }]);
 /** Nothing of a call is left. */
 /** @satisfies {Partial<State>} */
 const NO_CALL = {
-  match: null, held: [], described: false, answered: false, muted: false, breath: false, theirs: false, typing: false, unread: false, lines: [], unheard: false,
+  match: null, forgotten: false, held: [], described: false, answered: false, muted: false, breath: false, theirs: false, typing: false, unread: false, lines: [], unheard: false,
 };
 
 /**
@@ -276,17 +279,19 @@ const describing = (state, changes, effect) => {
     : step;
 };
 
-/**
- * The line is thin: the offerer tries anew, the answerer waits for that.
- * @param {State} state
- */
-const rejoin = (state) => go(state, 'rejoining', {}, ...restart(state), startTimer('rejoining', MS.rejoining));
+/** @type {Effect} */
+const RESTART = { do: 'restart' };
+
+/** @type {Effect} */
+const WAIT_FOR_RESTART = startTimer('restart', MS.restart);
 
 /**
+ * The line is thin: the offerer tries anew at once, the answerer asks for that where it does not come.
  * @param {State} state
- * @returns {Effect[]}
  */
-const restart = (state) => (state.match?.offerer ? [{ do: 'restart' }, startTimer('restart', MS.restart)] : []);
+const rejoin = (state) =>
+  go(state, 'rejoining', {}, ...(state.match?.offerer ? [RESTART] : []), WAIT_FOR_RESTART,
+    startTimer('rejoining', state.forgotten || (state.closing && !state.up) ? MS.forgotten : MS.rejoining));
 
 /**
  * @param {State} state
@@ -416,8 +421,17 @@ const FRAMES = {
     welcome: (state, { call }) =>
       call === state.match?.call ? stay(state) : wait(state, [{ do: 'hangUp', bye: false }]),
   },
-  talking: IN_CALL,
-  rejoining: IN_CALL,
+  talking: {
+    ...IN_CALL,
+    welcome: (state, { call }) => stay(state, { forgotten: call !== state.match?.call }),
+  },
+  rejoining: {
+    ...IN_CALL,
+    welcome: (state, { call }) =>
+      call === state.match?.call || state.forgotten ? stay(state) : stay(state, { forgotten: true }, startTimer('rejoining', MS.forgotten)),
+    // The partner is at it.
+    restart: (state, frame) => stay(state, {}, { do: 'pass', frame }, WAIT_FOR_RESTART),
+  },
   ended: CLOSES,
   resting: {},
   hearing: {
@@ -565,16 +579,19 @@ const TABLE = {
     connected: (state) => stay(state, {}, { do: 'stopTimer', timer: 'weak' }),
     timeout: rejoin,
     failed: rejoin,
-    online: (state) => stay(state, {}, ...(state.match?.offerer ? [/** @type {Effect} */ ({ do: 'restart' })] : [])),
+    online: (state) => stay(state, {}, RESTART),
   },
   rejoining: {
     ...CALLING,
     tell: report,
     // It was not the server that took it.
     connected: (state) => go(state, 'talking', { closing: false }),
-    online: (state) => stay(state, {}, ...restart(state)),
+    online: (state) => stay(state, {}, RESTART, WAIT_FOR_RESTART),
+    // What takes the line takes the socket as well, and TCP tries a dead line ever later.
     timeout: (state, { timer }) =>
-      timer === 'restart' ? stay(state, {}, ...restart(state)) : end(state, 'lost', { leave: true, bye: true }),
+      timer === 'restart'
+        ? stay(state, {}, { do: 'renew' }, RESTART, WAIT_FOR_RESTART)
+        : end(state, 'lost', { leave: true, bye: true }),
   },
   ended: {
     again: (state) => ask(state),

@@ -137,7 +137,7 @@ function carryOut(effect) {
       return inTalk((it) => it.rest());
     case 'check':
       return inTalk(async (it) => {
-        await it.checkMicrophone();
+        await it.checkMicrophone(effect.aloud);
         if (effect.aloud) dispatch({ type: 'checked' });
       });
     case 'connect':

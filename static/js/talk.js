@@ -225,10 +225,13 @@ export class Talk {
     this.#disguise.feed(this.#microphone.stream);
   }
 
-  /** After a phone call or a change of headset a track can be live and yet silent. */
-  async checkMicrophone() {
+  /**
+   * After a phone call or a change of headset a track can be live and yet silent, and the news of that can come before it.
+   * @param {boolean} [atOnce] somebody waits for the answer
+   */
+  async checkMicrophone(atOnce = false) {
     const { track } = this.#microphone;
-    const dead = !track || track.readyState === 'ended' || (track.enabled && await this.#meter.dead('me', DEAD_MS) && track.enabled);
+    const dead = !track || track.readyState === 'ended' || (track.enabled && await this.#meter.dead('me', DEAD_MS, atOnce ? 0 : DEAD_MS) && track.enabled);
     if (dead) await this.#microphone.renew();
   }
 

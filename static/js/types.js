@@ -67,6 +67,7 @@
  * @property {'waiting' | 'ended' | 'hearing'} back where `offline` goes on when the server is back
  * @property {MicProblem | null} problem
  * @property {Matched | null} match the call, from the match until its end
+ * @property {boolean} forgotten whether the server has been started anew since, and knows nothing of the call
  * @property {PartnerFrame[]} held what the partner sent before this side said hello
  * @property {boolean} described whether this side's description is out
  * @property {boolean} answered whether the partner's description is here

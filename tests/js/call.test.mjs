@@ -141,6 +141,7 @@ test('the track is the call\'s own: replaced, the one before is stopped, and the
   assert.deepEqual([second, third].map(({ readyState }) => readyState), ['ended', 'ended']);
 });
 
+<<<<<<< HEAD
 test('a voice that must not be heard any more is over before the other is sent, and does not come back', async () => {
   const [own, changed] = [{ name: 'own', readyState: 'live', stop() { this.readyState = 'ended'; } }, { name: 'changed', stop() {} }];
   const it = setUp({ offerer: true, track: own });
@@ -177,4 +178,49 @@ test('whether what is sent is padded is said by whoever knows, on either side', 
     await settled();
     assert.deepEqual(answerer.said[0], ['onShaped', padded]);
   }
+=======
+/** A local description with these ICE credentials. */
+const sdp = (ufrag) => ['v=0', 'm=audio 9 UDP/TLS/RTP/SAVPF 111', 'a=rtpmap:111 opus/48000/2', `a=ice-ufrag:${ufrag}`,
+  `a=ice-pwd:${'p'.repeat(22)}`, `a=fingerprint:sha-256 ${Array(32).fill('00').join(':')}`, 'a=setup:actpass', ''].join('\r\n');
+
+const DESCRIBE = {
+  type: 'describe', call: CALL,
+  description: { ufrag: 'them', pwd: 'q'.repeat(22), fingerprint: '00'.repeat(32), setup: 'actpass', payload_type: 111 },
+};
+
+test('the answerer asks for a restart with what is in force, and the offerer knows that from an answer', async () => {
+  const asking = setUp();
+  asking.pc.localDescription = { sdp: sdp('mine') };
+  asking.call.receive(DESCRIBE);
+  asking.call.restart();
+  await settled();
+  const renewed = ({ said }) => said.filter(([name]) => name === 'onRenewed').map(([, { ufrag }]) => ufrag);
+  assert.deepEqual(renewed(asking), ['mine']);
+
+  const asked = setUp({ offerer: true });
+  let generation = 0;
+  let answers = 0;
+  asked.pc.createOffer = async () => { generation += 1; };
+  asked.pc.setLocalDescription = async () => {
+    asked.pc.signalingState = 'have-local-offer';
+    asked.pc.localDescription = { sdp: sdp(`offer${generation}`) };
+  };
+  asked.pc.setRemoteDescription = async () => {
+    asked.pc.signalingState = 'stable';
+    answers += 1;
+  };
+  await settled();
+  asked.call.receive({ ...DESCRIBE, description: { ...DESCRIBE.description, setup: 'active' } });
+  await settled();
+  const restart = (ufrag) => ({ type: 'restart', call: CALL, ufrag, pwd: 'q'.repeat(22) });
+  // Whether or not one is under way that was lost.
+  for (const _ of [1, 2]) {
+    asked.call.receive(restart('them'));
+    await settled();
+  }
+  assert.deepEqual([renewed(asked), answers], [['offer1', 'offer2'], 1]);
+  asked.call.receive(restart('they'));
+  await settled();
+  assert.deepEqual([renewed(asked), answers], [['offer1', 'offer2'], 2]);
+>>>>>>> hold
 });

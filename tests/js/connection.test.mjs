@@ -181,6 +181,19 @@ test('keeps the frames of a call until the call is there again', () => {
   assert.deepEqual(it.socket.sent.slice(1), [], 'the server does not know the call any more');
 });
 
+test('asking for a restart twice voids nothing that was gathered since', () => {
+  const it = setUp();
+  it.connection.open();
+  it.welcome();
+  it.socket.onclose();
+  const restart = { type: 'restart', call: CALL, ufrag: 'abcd', pwd: 'abcdefghijklmnopqrstuv' };
+  const kept = [restart, { type: 'candidate', call: CALL, port: 50_001 }];
+  for (const frame of [...kept, restart]) it.connection.send(frame);
+  it.pass(FIRST_WAIT_MS);
+  it.welcome(CALL);
+  assert.deepEqual(it.socket.sent.slice(1), kept);
+});
+
 test('closes for good, and is the same visitor the next time', () => {
   const it = setUp();
   it.connection.open();

@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { isDeepStrictEqual } from 'node:util';
 import { INITIAL, MS, NAMES, reduce } from '../../static/js/machine.js';
 import { isClientFrame } from '../../static/js/protocol.js';
 
@@ -472,16 +473,50 @@ test('a short gap heals unseen; a longer one is said, and the offerer makes the 
   assert.deepEqual([lost.state.name, lost.state.ending], ['ended', 'lost']);
 });
 
-test('the answerer waits for the offerer', () => {
-  const answering = [...WAITING, matched(false), describe, { type: 'described', description: DESCRIPTION }, 'connected'];
-  for (const events of [['failed'], ['online'], ['failed', 'online'], ['failed', timeout('restart')]]) {
-    assert.equal(walk(...answering, ...events).did.includes('restart'), false);
-  }
-  assert.equal(walk(...answering, 'failed', timeout('rejoining')).state.name, 'ended');
+const ANSWERING = [...WAITING, matched(false), describe, { type: 'described', description: DESCRIPTION }, 'connected'];
+
+test('the answerer waits for the offerer, and not for ever', () => {
+  const thin = [...ANSWERING, 'failed'];
+  assert.equal(walk(...thin).did.includes('restart'), false);
+  // Nothing has come: the socket is as dead as the line.
+  assert.deepEqual(walk(...thin, timeout('restart')).did, ['renew', 'restart', 'startTimer']);
+  assert.equal(walk(...thin, timeout('rejoining')).state.name, 'ended');
 });
 
-test('a new network renews the socket and the line', () => {
-  assert.deepEqual(walk(...TALKING, 'online').did, ['renew', 'restart']);
+test('a restart that comes on a thin line is given its time', () => {
+  const restart = frame('restart', { call: CALL, ufrag: 'abcd', pwd: 'abcdefghijklmnopqrstuv' });
+  for (const way of [TALKING, ANSWERING]) {
+    assert.deepEqual(walk(...way, 'failed', restart).effects, [
+      { do: 'pass', frame: restart.frame }, { do: 'startTimer', timer: 'restart', ms: MS.restart },
+    ]);
+  }
+});
+
+test('a new network renews the socket and the line, on either side', () => {
+  for (const way of [TALKING, ANSWERING]) assert.deepEqual(walk(...way, 'online').did, ['renew', 'restart']);
+});
+
+test('where the server has gone for good, nobody is kept hoping for half a minute', () => {
+  const soon = { do: 'startTimer', timer: 'rejoining', ms: MS.forgotten };
+  const late = { do: 'startTimer', timer: 'rejoining', ms: MS.rejoining };
+  const has = ({ effects }, wanted) => effects.some((one) => isDeepStrictEqual(one, wanted));
+  const closing = frame('closing', { in: 5 });
+  // Before the line is felt to be gone, and after.
+  for (const news of [welcome(), welcome(OTHER)]) {
+    assert.equal(walk(...TALKING, 'down', news).state.name, 'talking', 'as long as they hear each other');
+    assert.ok(has(walk(...TALKING, 'down', news, 'failed'), soon));
+    assert.ok(has(walk(...TALKING, 'failed', 'down', news), soon));
+  }
+  // And each further socket says the same: that is no news.
+  assert.equal(has(walk(...TALKING, 'failed', 'down', welcome(), 'down', welcome()), soon), false);
+  // A server that stops sees to its calls for as long as it is there.
+  assert.ok(has(walk(...TALKING, closing, 'failed'), late));
+  assert.ok(has(walk(...TALKING, closing, 'down', 'failed'), soon));
+  assert.ok(has(walk(...TALKING, 'down', welcome(CALL), 'failed'), late));
+  assert.equal(has(walk(...TALKING, 'failed', 'down', welcome(CALL)), soon), false);
+  // The next call is another one.
+  const next = walk(...TALKING, 'down', welcome(), 'bye', 'again').state;
+  assert.equal(next.forgotten, false);
 });
 
 test('a call without a line problem is ended by no clock', () => {
@@ -575,7 +610,7 @@ test('the screen stays on from when the line is up until the end', () => {
   assert.deepEqual(walk(...TALKING, 'end').effects.filter((effect) => effect.do === 'wake'), [{ do: 'wake', on: false }]);
 });
 
-test('a new network is tried at once on a thin line, by the offerer', () => {
+test('a new network is tried at once on a thin line', () => {
   const { effects } = walk(...WAYS.rejoining, 'online');
   assert.deepEqual(effects, [{ do: 'renew' }, { do: 'restart' }, { do: 'startTimer', timer: 'restart', ms: MS.restart }]);
 });
