@@ -246,8 +246,9 @@ export class View {
   /** A new state: what was said is over, and the focus goes to its heading. */
   #arrive() {
     const heading = this.#all('main h1').find((element) => element.offsetParent !== null);
-    // A dialog keeps the focus; its reader hears the news from inside it.
-    this.#tell(this.#help.open && heading ? heading.textContent ?? '' : '');
+    // A dialog keeps the focus; its reader hears the news from inside it. A heading that has the focus is not read anew.
+    const still = this.#help.open || heading === this.#document.activeElement;
+    this.#tell(still && heading ? heading.textContent ?? '' : '');
     this.#arrived = this.#help.open;
     if (!this.#help.open) heading?.focus();
   }

@@ -8,6 +8,7 @@ export const words = {
 
   'help': 'Brauchst du jetzt Hilfe?',
   'page.language': 'Sprache dieser Seite',
+  'accessibility': 'Barrierefreiheit (auf Englisch)',
 
   'landing.title': 'Mit jemandem reden, zu zweit.',
   'landing.terms': 'Kein Name, kein Konto. Du kannst jederzeit gehen.',

@@ -7,6 +7,7 @@ export const words = {
 
   'help': 'Need help now?',
   'page.language': 'Language of this page',
+  'accessibility': 'Accessibility',
 
   'landing.title': 'Talk with someone, one to one.',
   'landing.terms': 'No name, no account. You can leave at any time.',

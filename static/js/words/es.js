@@ -8,6 +8,7 @@ export const words = {
 
   'help': '¿Necesitas ayuda ahora?',
   'page.language': 'Idioma de esta página',
+  'accessibility': 'Accesibilidad (en inglés)',
 
   'landing.title': 'Habla con alguien, de persona a persona.',
   'landing.terms': 'Sin nombre, sin cuenta. Puedes irte cuando quieras.',

@@ -12,6 +12,7 @@ export const words = {
 
   'help': 'Besoin d’aide maintenant ?',
   'page.language': 'Langue de cette page',
+  'accessibility': 'Accessibilité (en anglais)',
 
   'landing.title': 'Parler avec quelqu’un, en tête-à-tête.',
   'landing.terms': 'Sans nom, sans compte. Vous pouvez partir à tout moment.',

@@ -8,6 +8,7 @@ export const words = {
 
   'help': 'Precisa de ajuda agora?',
   'page.language': 'Idioma desta página',
+  'accessibility': 'Acessibilidade (em inglês)',
 
   'landing.title': 'Converse com alguém, de pessoa para pessoa.',
   'landing.terms': 'Sem nome, sem conta. Você pode sair quando quiser.',
