@@ -140,8 +140,8 @@ test('no dead ends: from everywhere one can get back to the first page and on to
     const state = edge.pop();
     for (const event of EVENTS) {
       const { state: next } = reduce(state, event);
-      // What is typed, and which voice is spoken with, opens and closes nothing.
-      const known = { ...next, held: next.held.slice(0, 2), typing: false, unread: false, lines: [], voice: INITIAL.voice, unheard: false, found: next.found && found().found };
+      // What is typed, and which voice is spoken with, opens and closes nothing; where offline goes back to matters there.
+      const known = { ...next, held: next.held.slice(0, 2), typing: false, unread: false, lines: [], voice: INITIAL.voice, unheard: false, found: next.found && found().found, back: next.name === 'offline' ? next.back : INITIAL.back };
       reached.get(key(state)).to.add(key(known));
       if (reached.has(key(known))) continue;
       reached.set(key(known), { state: known, to: new Set() });
@@ -151,7 +151,12 @@ test('no dead ends: from everywhere one can get back to the first page and on to
   assert.deepEqual(new Set([...reached.values()].map(({ state }) => state.name)), new Set(NAMES));
   for (const goal of ['landing', 'talking']) {
     const from = new Map();
-    for (const [one, { to }] of reached) for (const other of to) from.set(other, [...from.get(other) ?? [], one]);
+    for (const [one, { to }] of reached) {
+      for (const other of to) {
+        if (!from.has(other)) from.set(other, []);
+        from.get(other).push(one);
+      }
+    }
     const reaches = new Set([...reached].filter(([, { state }]) => state.name === goal).map(([one]) => one));
     const todo = [...reaches];
     while (todo.length > 0) {
