@@ -97,6 +97,7 @@ pub fn router(house: Arc<House>) -> Router {
         .fallback(files::serve)
         .layer(CompressionLayer::new())
         .route("/ws", get(upgrade))
+        .layer(middleware::from_fn(stay_encrypted))
         .layer(middleware::from_fn_with_state(Arc::clone(&house), encrypt))
         .layer(middleware::from_fn_with_state(Arc::clone(&house), meet))
         .layer(middleware::from_fn(secure))
@@ -234,6 +235,17 @@ async fn encrypt(
     }
 }
 
+/// Whoever has been here with TLS comes with it for a year, whatever a network would have them do in between (RFC 6797).
+/// Other machines of the same domain are not ours to speak for.
+async fn stay_encrypted(Extension(visit): Extension<Visit>, request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    if visit.encrypted {
+        let year = HeaderValue::from_static("max-age=31536000");
+        response.headers_mut().insert(header::STRICT_TRANSPORT_SECURITY, year);
+    }
+    response
+}
+
 /// What every answer carries, and what those carry that a browser shows as a document. The long ones are left out of
 /// the others, since they would weigh more than many a script.
 async fn secure(request: Request, next: Next) -> Response {
@@ -258,7 +270,8 @@ async fn secure(request: Request, next: Next) -> Response {
     ];
     let mut response = next.run(request).await;
     let kind = response.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
-    let subresource = ["text/css", "text/javascript", "application/json"].iter().any(|known| kind.starts_with(known));
+    let subresource = ["text/css", "text/javascript", "application/json", "application/manifest+json", "image/png"];
+    let subresource = subresource.iter().any(|known| kind.starts_with(known));
     let document: &[_] = if subresource { &[] } else { &DOCUMENT };
     for (name, value) in EVERY.iter().chain(document) {
         response.headers_mut().insert(name, HeaderValue::from_static(value));

@@ -10,7 +10,7 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use super::conversation::Conversation;
-use super::peer::{Heard, PeerError, Settings, Spoken};
+use super::peer::{Echo, Heard, PeerError, Settings, Spoken};
 use super::sas::{Emoji, SasError};
 use super::signalling::{Signalling, SignallingError};
 use super::{Caller, Error, Matched, Options};
@@ -110,6 +110,7 @@ impl Call {
                 username: matched.relay.username,
                 credential: matched.relay.credential,
                 spoken: spoken.clone(),
+                echo: caller.options.echo.then(|| Arc::new(Echo::default())),
                 voice: caller.options.voice.clone(),
             },
             heard: heard.clone(),

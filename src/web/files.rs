@@ -67,6 +67,7 @@ pub async fn serve(method: Method, uri: Uri, headers: HeaderMap) -> Response {
     }
     let path = match uri.path().trim_start_matches('/') {
         "" => "index.html",
+        "accessibility" => "accessibility.html",
         "privacy" => "privacy.html",
         "rules" => "rules.html",
         "help" => "help.html",

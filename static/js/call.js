@@ -151,6 +151,11 @@ export class Call {
     void this.#do(() => this.#sender?.replaceTrack(track)).then(() => before?.stop());
   }
 
+  /** What the browser has measured. */
+  stats() {
+    return this.#pc.getStats();
+  }
+
   /** Types to the partner, where that is possible. @param {string} text */
   type(text) {
     this.#text?.type(text);

@@ -8,6 +8,7 @@
  *    ▲               │                │  ▲  └─(hidden)─▶ offered ─accept─┘          │           │
  *    └──stop── mic-problem    paused, offline                                       ▼           ▼
  *                                                                     resting ◀── ended ──again──▶ asking
+ * landing ─hear-yourself─▶ asking ─granted─▶ hearing ─▶ heard
  * ```
  *
  * The socket, the microphone and the call live beside the states: losing the socket never ends a call, and
@@ -25,7 +26,7 @@
 /** @typedef {import('./types.js').FrameRow} FrameRow */
 
 /** @type {readonly Name[]} */
-export const NAMES = ['landing', 'asking', 'mic-problem', 'waiting', 'paused', 'cooling', 'offered', 'connecting', 'talking', 'rejoining', 'ended', 'resting', 'offline'];
+export const NAMES = ['landing', 'asking', 'mic-problem', 'waiting', 'paused', 'cooling', 'offered', 'connecting', 'talking', 'rejoining', 'ended', 'resting', 'offline', 'hearing', 'heard'];
 
 /** How long things may take, in milliseconds. A call is never ended by one of these while its line is up. */
 export const MS = {
@@ -47,6 +48,8 @@ export const MS = {
   rejoining: 30_000,
   /** One restart is given this long before the next. */
   restart: 6_000,
+  /** To say a few words and have them back. Under the 30 s that the server gives it. */
+  hearing: 9_000,
   /** The scripts of a call did not come: the next attempt. */
   fetch: 5_000,
 };
@@ -85,6 +88,9 @@ export const INITIAL = {
   voice: 'own',
   unheard: false,
   ending: null,
+  alone: false,
+  sounding: false,
+  found: null,
 };
 
 /** @type {(timer: import('./types.js').Timer, ms: number) => Effect} */
@@ -135,7 +141,7 @@ const NO_CALL = {
  * @param {import('./types.js').Wishes} wishes
  */
 const ask = (state, wishes = state.wishes) =>
-  go(state, 'asking', { wishes, problem: null, ending: null },
+  go(state, 'asking', { wishes, problem: null, ending: null, found: null },
     { do: 'unlock' }, { do: 'connect' }, { do: 'ask' }, startTimer('prompt', MS.prompt));
 
 /**
@@ -152,6 +158,42 @@ const wait = (state, effects = [], queued = false) =>
     ...(queued ? [] : state.up && state.ready ? [join(state)] : [...fetch(state), startTimer('unreachable', MS.unreachable)]),
     startTimer('quiet', MS.quiet));
 
+/**
+ * The microphone is here: for a conversation, or to hear oneself.
+ * @param {State} state
+ */
+const granted = (state) => (state.alone ? hear(state) : wait(state));
+
+/** So far nothing is known. @type {import('./types.js').Found} */
+const NOTHING_FOUND = { microphone: 'unknown', sound: 'unknown', line: 'none' };
+
+/** @type {Effect} */
+const HEAR = send({ type: 'hear_yourself' });
+
+/**
+ * A call with the server's own caller; asked for now, or as soon as the server says welcome and the scripts are here.
+ * @param {State} state
+ * @param {Effect[]} effects
+ */
+const hear = (state, effects = []) =>
+  go(state, 'hearing', { ...NO_CALL, alone: true, sounding: false, found: NOTHING_FOUND, closing: false, problem: null }, ...effects,
+    ...(state.up && state.ready ? [HEAR] : [...fetch(state), startTimer('unreachable', MS.unreachable)]));
+
+/** @param {State} state */
+const hearAtLast = (state) => stay(state, {}, { do: 'stopTimer', timer: 'unreachable' }, HEAR);
+
+/**
+ * It is over, and the page says what was found. Nothing is held any longer.
+ * @param {State} state
+ * @param {Partial<State>} changes
+ */
+const toHeard = (state, changes = {}) =>
+  go(state, 'heard', { ...NO_CALL, up: false, closing: false, sounding: false, ...changes },
+    { do: 'release' }, LEAVE, { do: 'hangUp', bye: true }, { do: 'disconnect' });
+
+/** The line did not hold. @param {State} state */
+const toNoLine = (state) => toHeard(state, { found: { ...NOTHING_FOUND, ...state.found, line: 'none' } });
+
 /** @param {State} state */
 const join = (state) => send({ type: 'join', ...state.wishes });
 
@@ -163,11 +205,15 @@ const joinAtLast = (state) => stay(state, {}, { do: 'stopTimer', timer: 'unreach
  * @param {State} state
  */
 const toLanding = (state) =>
-  go(state, 'landing', { ...NO_CALL, up: false, closing: false, problem: null, ending: null },
+  go(state, 'landing', { ...NO_CALL, up: false, closing: false, problem: null, ending: null, alone: false, sounding: false, found: null },
     { do: 'dismiss' }, { do: 'release' }, LEAVE, { do: 'disconnect' });
 
+/** The server is back, and what was wanted of it is wanted still. @param {State} state */
+const backAgain = (state) => (state.back === 'hearing' ? hear(state) : wait(state));
+
 /** @param {State} state */
-const toOffline = (state) => go(state, 'offline', { back: state.name === 'ended' ? 'ended' : 'waiting' }, ...fetch(state));
+const toOffline = (state) =>
+  go(state, 'offline', { back: state.name === 'ended' || state.name === 'hearing' ? state.name : 'waiting', found: null }, ...fetch(state));
 
 /**
  * @param {State} state
@@ -367,10 +413,24 @@ const FRAMES = {
   rejoining: IN_CALL,
   ended: CLOSES,
   resting: {},
+  hearing: {
+    ...CLOSES_LATER,
+    welcome: (state, { call }) =>
+      !state.match ? state.ready ? hearAtLast(state) : stay(state, {}, ...fetch(state))
+        : call === state.match.call ? stay(state) : hear(state, [{ do: 'hangUp', bye: false }]),
+    slow_down: (state) => toHeard(state, { found: null }),
+    matched: (state, match) =>
+      stay(state, { match }, { do: 'begin', match, voice: state.voice, muted: false, alone: true }, { do: 'check' }, startTimer('connecting', MS.connecting)),
+    describe: (state, frame) => stay(state, {}, { do: 'pass', frame }),
+    candidate: (state, frame) => stay(state, {}, { do: 'pass', frame }),
+    restart: (state, frame) => stay(state, {}, { do: 'pass', frame }),
+    ended: (state) => toHeard(state),
+  },
+  heard: {},
   offline: {
     welcome: (state) =>
       state.back === 'ended' ? go(state, 'ended', { closing: false })
-        : state.ready ? wait(state) : stay(state, { closing: false }, ...fetch(state)),
+        : state.ready ? backAgain(state) : stay(state, { closing: false }, ...fetch(state)),
     closing: (state) => stay(state, { closing: true }),
   },
 };
@@ -423,11 +483,12 @@ const CALLING = {
 const TABLE = {
   landing: {
     start: (state, { wishes, agreed }) => (agreed ? ask(state, wishes) : stay(state, {}, { do: 'askToAgree' })),
+    'hear-yourself': (state) => ask({ ...state, alone: true }),
     // Granted after all, when nobody wants it any more.
     granted: (state) => stay(state, {}, { do: 'release' }),
   },
   asking: {
-    granted: (state) => wait(state),
+    granted,
     refused: (state, { problem }) => go(state, 'mic-problem', { problem }),
     stop: toLanding,
     timeout: (state) => go(state, 'mic-problem', { problem: 'ignored' }),
@@ -436,7 +497,7 @@ const TABLE = {
     retry: (state) => ask(state),
     devices: (state) => (state.problem === 'none' ? ask(state) : stay(state)),
     // The question was still open, and has been answered.
-    granted: (state) => wait(state),
+    granted,
     refused: (state, { problem }) => go(state, 'mic-problem', { problem }),
     stop: toLanding,
   },
@@ -520,12 +581,49 @@ const TABLE = {
   },
   offline: {
     retry: (state) => stay(state, {}, { do: 'hurry' }, ...fetch(state)),
-    ready: (state) => (state.up && !state.closing && state.back === 'waiting' ? wait(state) : stay(state)),
+    ready: (state) => (state.up && !state.closing && state.back !== 'ended' ? backAgain(state) : stay(state)),
     missing: (state) => stay(state, {}, startTimer('fetch', MS.fetch)),
     timeout: (state) => stay(state, {}, ...fetch(state)),
     stop: toLanding,
     doubt: (state) => stay(state, {}, { do: 'check' }),
     refused: (state, { problem }) => go(state, 'mic-problem', { problem }),
+  },
+  hearing: {
+    ...TO_PARTNER,
+    stop: (state) => {
+      const step = toLanding(state);
+      return { ...step, effects: [...step.effects, { do: 'hangUp', bye: true }] };
+    },
+    done: (state) => toHeard(state),
+    ready: (state) => (state.up && !state.match ? hearAtLast(state) : stay(state)),
+    described: (state, { description }) =>
+      stay(state, {}, ...(state.match ? [send({ type: 'describe', call: state.match.call, description })] : [])),
+    connected: (state) =>
+      state.match && !state.sounding
+        ? stay(state, { sounding: true }, { do: 'stopTimer', timer: 'connecting' }, send({ type: 'connected', call: state.match.call }),
+          { do: 'say', word: 'hear.title' }, startTimer('hearing', MS.hearing))
+        : stay(state),
+    found: (state, { found }) => stay(state, { found }),
+    disguised: (state, { ok }) => stay(state, { unheard: state.voice !== 'own' && !ok }),
+    doubt: (state) => stay(state, {}, { do: 'check' }),
+    refused: (state, { problem }) =>
+      go(state, 'mic-problem', { ...NO_CALL, problem, sounding: false, found: null }, LEAVE, { do: 'hangUp', bye: false }),
+    broken: (state, { call }) =>
+      call === state.match?.call
+        ? go(state, 'mic-problem', { ...NO_CALL, problem: 'calls', sounding: false, found: null }, { do: 'release' }, LEAVE, { do: 'hangUp', bye: false })
+        : stay(state),
+    failed: toNoLine,
+    // Between a page and its own server it is one more way in which a line can be faulty.
+    unverified: toNoLine,
+    bye: (state) => toHeard(state),
+    timeout: (state, { timer }) => (timer !== 'unreachable' ? toHeard(state) : state.match ? stay(state) : toOffline(state)),
+  },
+  heard: {
+    // The box to tick, where there is one, is on the first page.
+    start: (state, { wishes, agreed }) => (agreed ? ask({ ...state, alone: false }, wishes) : toLanding(state)),
+    'hear-yourself': (state) => ask(state),
+    stop: toLanding,
+    granted: (state) => stay(state, {}, { do: 'release' }),
   },
 };
 
@@ -545,7 +643,7 @@ function always(state, event) {
       return stay(state, {}, { do: 'renew' });
     case 'down':
       // The first of a row: while the server is not reached, or the scripts are not here, the clock runs already.
-      return stay(state, { up: false }, ...(state.name === 'waiting' && state.up && state.ready
+      return stay(state, { up: false }, ...((state.name === 'waiting' || state.name === 'hearing' && !state.match) && state.up && state.ready
         ? [startTimer('unreachable', MS.unreachable)] : []));
     case 'ready':
       return stay(state, { ready: true });

@@ -148,7 +148,7 @@ function carryOut(effect) {
       return connection?.send(effect.frame);
     case 'begin':
       microphone.mute(effect.muted);
-      return inTalk((it) => it.begin(effect.match, effect.voice, effect.muted), () => dispatch({ type: 'broken', call: effect.match.call }));
+      return inTalk((it) => it.begin(effect.match, effect.voice, effect.muted, effect.alone ?? false), () => dispatch({ type: 'broken', call: effect.match.call }));
     case 'pass':
       return inTalk((it) => it.receive(effect.frame));
     case 'restart':

@@ -19,9 +19,14 @@ const TOP_DB = -18;
 export function loudness(samples) {
   let sum = 0;
   for (let index = 0; index < samples.length; index += 1) sum += (samples[index] ?? 0) ** 2;
-  const decibels = 10 * Math.log10(sum / Math.max(1, samples.length));
-  return Math.min(1, Math.max(0, (decibels - FLOOR_DB) / (TOP_DB - FLOOR_DB)));
+  return level(sum / Math.max(1, samples.length));
 }
+
+/**
+ * The same from a mean square.
+ * @param {number} power
+ */
+export const level = (power) => Math.min(1, Math.max(0, (10 * Math.log10(power) - FLOOR_DB) / (TOP_DB - FLOOR_DB)));
 
 /**
  * The level a moment later.
@@ -118,6 +123,14 @@ export class Meter {
       await new Promise((resolve) => this.#window.setTimeout(resolve, 50));
     } while (this.#window.performance.now() < until);
     return true;
+  }
+
+  /**
+   * How bright a lamp is, 0 to 1; nothing where it is not listened to.
+   * @param {Who} who
+   */
+  level(who) {
+    return this.#context?.state === 'running' ? this.#ears.get(who)?.level ?? null : null;
   }
 
   #start() {

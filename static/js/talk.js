@@ -10,6 +10,7 @@ import { Call } from './call.js';
 import { Device } from './device.js';
 import { Disguise } from './disguise.js';
 import { GuideView } from './guide-view.js';
+import { HearView } from './hear-view.js';
 import { Meter } from './meter.js';
 import { Panel } from './panel.js';
 import { Shaper } from './shaper.js';
@@ -35,6 +36,10 @@ export class Talk {
   #voice = 'own';
   /** @type {Disguise | null} */
   #disguise = null;
+  /** Whether a changed voice is wanted and does not come about. */
+  #unheard = false;
+  /** @type {import('./hear.js').Hearing | null} */
+  #hearing = null;
 
   /**
    * Once the worker that shapes what is sent has started, or cannot.
@@ -61,6 +66,7 @@ export class Talk {
     view.add(this.#callView);
     view.add(new GuideView(window, words.say));
     view.add(new SafetyView(window.document, words, (category) => dispatch({ type: 'tell', category })));
+    view.add(new HearView(window.document, words.say));
     this.#microphone = microphone;
     this.#say = words.say;
     this.#dispatch = dispatch;
@@ -96,8 +102,9 @@ export class Talk {
    * @param {import('./types.js').Matched} match
    * @param {import('./types.js').Voice} voice
    * @param {boolean} muted from the first packet on
+   * @param {boolean} alone with the server's own caller, to hear oneself
    */
-  begin(match, voice, muted) {
+  begin(match, voice, muted, alone) {
     this.#call?.close(false);
     this.#dress(voice);
     this.#device.mute(muted);
@@ -121,6 +128,25 @@ export class Talk {
     }, this.#view.secluded?.RTCPeerConnection);
     this.#meter.listen('me', this.#microphone.stream);
     dispatch({ type: 'shaped', padded: this.#shaper.ready });
+    if (alone) void this.#watch(this.#call);
+  }
+
+  /** Finds out how well it goes. @param {Call} call */
+  async #watch(call) {
+    try {
+      const { Hearing } = await import('./hear.js');
+      if (call !== this.#call) return;
+      this.#hearing = new Hearing(this.#window, {
+        call,
+        meter: this.#meter,
+        isUnheard: () => this.#unheard,
+        onFound: (found) => this.#dispatch({ type: 'found', found }),
+      });
+    } catch (error) {
+      // It did not come: the line has gone in this very moment.
+      console.warn('hear:', error);
+      if (call === this.#call) this.#dispatch({ type: 'failed' });
+    }
   }
 
   /** @param {import('./types.js').PartnerFrame} frame */
@@ -147,6 +173,8 @@ export class Talk {
    * @param {boolean} [atOnce]
    */
   hangUp(bye, atOnce) {
+    this.#hearing?.close();
+    this.#hearing = null;
     this.#call?.close(bye, atOnce);
     this.#call = null;
     this.#dress('own');
@@ -183,10 +211,14 @@ export class Talk {
   /** @param {import('./types.js').Voice} voice */
   #dress(voice) {
     this.#voice = voice;
+    this.#unheard = false;
     this.#disguise?.close();
     this.#disguise = null;
     if (voice === 'own') return;
-    this.#disguise = new Disguise(this.#window, voice, (ok) => this.#dispatch({ type: 'disguised', ok }));
+    this.#disguise = new Disguise(this.#window, voice, (ok) => {
+      this.#unheard = !ok;
+      this.#dispatch({ type: 'disguised', ok });
+    });
     this.#disguise.feed(this.#microphone.stream);
   }
 

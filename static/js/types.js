@@ -17,7 +17,7 @@
  *
  * @typedef {{ type: 'hello', resume?: string }
  *   | { type: 'join', languages: string[], role: Role, avoid_recent: boolean }
- *   | { type: 'leave' }
+ *   | { type: 'hear_yourself' | 'leave' }
  *   | PartnerFrame
  *   | { type: 'report', call: string, category: Category }
  *   | { type: 'connected', call: string }} ClientFrame
@@ -42,12 +42,14 @@
 
 /**
  * @typedef {'landing' | 'asking' | 'mic-problem' | 'waiting' | 'paused' | 'cooling' | 'offered' | 'connecting' | 'talking'
- *   | 'rejoining' | 'ended' | 'resting' | 'offline'} Name
+ *   | 'rejoining' | 'ended' | 'resting' | 'offline' | 'hearing' | 'heard'} Name
  * @typedef {'dismissed' | 'site' | 'system' | 'none' | 'busy' | 'ignored' | 'unsupported' | 'calls'} MicProblem
  * @typedef {'self' | 'left' | 'lost' | 'closing' | 'missed' | 'unverified' | 'reported'} Ending
  * @typedef {{ languages: string[], role: Role, avoid_recent: boolean }} Wishes
  * @typedef {'own' | 'deeper' | 'higher'} Voice what the partner is to hear
- * @typedef {'prompt' | 'quiet' | 'unreachable' | 'offer' | 'connecting' | 'weak' | 'rejoining' | 'restart' | 'fetch' | 'pause'} Timer
+ * @typedef {'prompt' | 'quiet' | 'unreachable' | 'offer' | 'connecting' | 'weak' | 'rejoining' | 'restart' | 'fetch' | 'pause' | 'hearing'} Timer
+ * @typedef {{ microphone: 'fine' | 'silent' | 'unknown', sound: 'fine' | 'none' | 'unheard' | 'unknown', line: 'fine' | 'thin' | 'tcp' | 'none' }} Found
+ *   What somebody who hears themself is told; `verdict.js` says what each means.
  */
 
 /**
@@ -62,7 +64,7 @@
  * @property {Category | null} category what was reported, where this visitor has to stay away
  * @property {string | null} past the call that has just ended and can still be reported
  * @property {boolean} closing whether the server said that it is about to stop
- * @property {'waiting' | 'ended'} back where `offline` goes on when the server is back
+ * @property {'waiting' | 'ended' | 'hearing'} back where `offline` goes on when the server is back
  * @property {MicProblem | null} problem
  * @property {Matched | null} match the call, from the match until its end
  * @property {PartnerFrame[]} held what the partner sent before this side said hello
@@ -78,12 +80,17 @@
  * @property {Voice} voice chosen for every call until the page is left; never stored
  * @property {boolean} unheard whether another voice was chosen and does not go out
  * @property {Ending | null} ending
+ * @property {boolean} alone whether the microphone is asked for to hear oneself
+ * @property {boolean} sounding whether one's own voice is on its way back
+ * @property {Found | null} found what is known so far of microphone, sound and line; nothing where it could not be tried
  */
 
 /** @typedef {{ who: Who, text: string }} Line what one of the two has typed */
 
 /**
  * @typedef {{ type: 'start', wishes: Wishes, agreed: boolean }
+ *   | { type: 'hear-yourself' | 'done' }
+ *   | { type: 'found', found: Found }
  *   | { type: 'retry' | 'stop' | 'accept' | 'decline' | 'mute' | 'end' | 'again' | 'rest' | 'vanish' | 'own-voice' | 'try-voice' | 'breath' }
  *   | { type: 'typing', open: boolean }
  *   | { type: 'type', text: string }
@@ -112,14 +119,14 @@
  *     | 'restart' | 'summon' | 'dismiss' | 'vanish' | 'askToAgree' | 'stopTimers' }
  *   | { do: 'send', frame: ClientFrame }
  *   | { do: 'check', aloud?: boolean }
- *   | { do: 'begin', match: Matched, voice: Voice, muted: boolean }
+ *   | { do: 'begin', match: Matched, voice: Voice, muted: boolean, alone?: boolean }
  *   | { do: 'pass', frame: PartnerFrame }
  *   | { do: 'hangUp', bye: boolean, atOnce?: true }
  *   | { do: 'mute' | 'hold' | 'breathe', on: boolean }
  *   | { do: 'type', text: string }
  *   | { do: 'speakAs', voice: Voice }
  *   | { do: 'wake', on: boolean }
- *   | { do: 'say', word: 'waiting.long' | 'muted' | 'unmuted' | 'type.unread' | 'voice.unheard' | 'breath.over' }
+ *   | { do: 'say', word: 'waiting.long' | 'muted' | 'unmuted' | 'type.unread' | 'voice.unheard' | 'breath.over' | 'hear.title' }
  *   | { do: 'say', word: 'breath.mine' | 'breath.theirs', then: 'breath.mine.text' | 'breath.theirs.text' }
  *   | { do: 'startTimer', timer: Timer, ms: number }
  *   | { do: 'stopTimer', timer: Timer }} Effect

@@ -11,7 +11,7 @@ import { clock, date, MAX_LANGUAGES, namer, OFFERED } from './languages.js';
 /** @typedef {import('./types.js').Wishes} Wishes */
 /** @typedef {import('./types.js').Preferences} Preferences */
 /** @typedef {import('./words.js').Word} Word */
-/** @typedef {'start' | 'retry' | 'stop' | 'accept' | 'decline' | 'mute' | 'end' | 'again' | 'rest' | 'report' | 'own-voice' | 'try-voice' | 'breath' | 'vanish'} Action */
+/** @typedef {'start' | 'retry' | 'stop' | 'accept' | 'decline' | 'mute' | 'end' | 'again' | 'rest' | 'report' | 'own-voice' | 'try-voice' | 'breath' | 'vanish' | 'hear-yourself' | 'done'} Action */
 
 /** How many steps a level has where motion is reduced. */
 const STEPS = 3;
@@ -257,6 +257,7 @@ export class View {
       this.#put('problem-title', `mic.${problem}.title`);
       this.#put('problem-text', `mic.${problem}.text`);
     }
+    this.#put('asking-text', state.alone ? 'hear.asking' : 'asking.text');
     if (ending) this.#put('ending', `ended.${ending}`);
     this.#put('ending-text', ending === 'unverified' ? 'ended.unverified.text' : null);
     this.#one('[data-part="ending-text"]').hidden = ending !== 'unverified';
@@ -287,8 +288,9 @@ export class View {
   /** A new state: what was said is over, and the focus goes to its heading. */
   #arrive() {
     const heading = this.#all('main h1').find((element) => element.offsetParent !== null);
-    // A dialog keeps the focus; its reader hears the news from inside it.
-    this.#tell(this.#help.open && heading ? heading.textContent ?? '' : '');
+    // A dialog keeps the focus; its reader hears the news from inside it. A heading that has the focus is not read anew.
+    const still = this.#help.open || heading === this.#document.activeElement;
+    this.#tell(still && heading ? heading.textContent ?? '' : '');
     this.#arrived = this.#help.open;
     if (!this.#help.open) heading?.focus();
   }

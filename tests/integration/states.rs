@@ -257,40 +257,54 @@ async fn whoever_declines_is_let_go_and_the_other_keeps_waiting() {
     server.stop().await;
 }
 
+/// The pages to be read: where they are, and what they begin with.
+const TO_BE_READ: [(&str, &str); 2] = [
+    ("privacy", "What others can see, and what they cannot"),
+    ("accessibility", "How this page can be used, and how we know"),
+];
+
 #[tokio::test]
-async fn the_privacy_page_reads_well_in_every_light_and_without_scripts() {
+async fn pages_to_be_read_read_well_in_every_light_and_without_scripts() {
     let _turn = turn().await;
     let server = TestServer::start_with(&[]).await;
     let reader = Browser::chromium(None).await;
-    reader.open(&server.url()).await;
-    reader.press_link("/privacy").await;
-    with_axe(&reader).await;
-    for (width, height, scheme) in [(320, 568, "dark"), (390, 664, "light"), (1280, 800, "dark"), (1280, 800, "light")]
-    {
-        look(&reader, width, height, scheme).await;
-        assert_eq!(reader.wait(TOO_WIDE, vec![]).await.expect("the page is at rest"), json!([]), "at {width}");
-        assert_eq!(reader.wait(AXE, vec![]).await.expect("axe-core answers"), json!([]), "{width} {scheme}");
-        reader.screenshot(&format!("privacy-{width}-{scheme}")).await;
-    }
-    // High contrast, and on paper: what is read stands out from what it is on.
-    let colours = "const { color, backgroundColor } = getComputedStyle(document.documentElement); return [color, backgroundColor]";
-    let forced = json!({ "features": [{ "name": "forced-colors", "value": "active" }] });
-    reader.cdp("Emulation.setEmulatedMedia", forced).await;
-    let found = reader.wait(AXE, vec![]).await.expect("axe-core answers");
-    assert_eq!(found, json!([]), "with forced colours");
-    reader.cdp("Emulation.setEmulatedMedia", json!({ "media": "print" })).await;
-    assert_eq!(reader.run(colours, vec![]).await, json!(["rgb(0, 0, 0)", "rgb(255, 255, 255)"]));
-    reader.cdp("Emulation.setEmulatedMedia", json!({ "media": "" })).await;
+    for (name, title) in TO_BE_READ {
+        reader.open(&server.url()).await;
+        reader.press_link(&format!("/{name}")).await;
+        with_axe(&reader).await;
+        for (width, height, scheme) in
+            [(320, 568, "dark"), (390, 664, "light"), (1280, 800, "dark"), (1280, 800, "light")]
+        {
+            look(&reader, width, height, scheme).await;
+            assert_eq!(
+                reader.wait(TOO_WIDE, vec![]).await.expect("the page is at rest"),
+                json!([]),
+                "{name} at {width}"
+            );
+            let found = reader.wait(AXE, vec![]).await.expect("axe-core answers");
+            assert_eq!(found, json!([]), "{name} {width} {scheme}");
+            reader.screenshot(&format!("{name}-{width}-{scheme}")).await;
+        }
+        // High contrast, and on paper: what is read stands out from what it is on.
+        let colours = "const { color, backgroundColor } = getComputedStyle(document.documentElement); return [color, backgroundColor]";
+        let forced = json!({ "features": [{ "name": "forced-colors", "value": "active" }] });
+        reader.cdp("Emulation.setEmulatedMedia", forced).await;
+        let found = reader.wait(AXE, vec![]).await.expect("axe-core answers");
+        assert_eq!(found, json!([]), "{name} with forced colours");
+        reader.cdp("Emulation.setEmulatedMedia", json!({ "media": "print" })).await;
+        assert_eq!(reader.run(colours, vec![]).await, json!(["rgb(0, 0, 0)", "rgb(255, 255, 255)"]));
+        reader.cdp("Emulation.setEmulatedMedia", json!({ "media": "" })).await;
 
-    // The keyboard alone, and no script at all.
-    reader.cdp("Emulation.setScriptExecutionDisabled", json!({ "value": true })).await;
-    reader.driver.goto(&format!("{}privacy", server.url())).await.expect("the page");
-    let heading = reader.driver.find(By::Css("main h1")).await.expect("a heading");
-    assert!(heading.is_displayed().await.expect("it is there"));
-    assert_eq!(heading.text().await.expect("words"), "What others can see, and what they cannot");
-    reader.key(Key::Tab).await.key(Key::Enter).await;
-    reader.driver.find(By::Css("[data-action=start]")).await.expect("the first page");
-    reader.cdp("Emulation.setScriptExecutionDisabled", json!({ "value": false })).await;
+        // The keyboard alone, and no script at all.
+        reader.cdp("Emulation.setScriptExecutionDisabled", json!({ "value": true })).await;
+        reader.driver.goto(&format!("{}{name}", server.url())).await.expect("the page");
+        let heading = reader.driver.find(By::Css("main h1")).await.expect("a heading");
+        assert!(heading.is_displayed().await.expect("it is there"));
+        assert_eq!(heading.text().await.expect("words"), title);
+        reader.key(Key::Tab).await.key(Key::Enter).await;
+        reader.driver.find(By::Css("[data-action=start]")).await.expect("the first page");
+        reader.cdp("Emulation.setScriptExecutionDisabled", json!({ "value": false })).await;
+    }
     reader.open(&server.url()).await;
     reader.quit().await;
     server.stop().await;

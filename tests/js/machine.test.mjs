@@ -34,6 +34,10 @@ const CONNECTING = [...WAITING, matched()];
 const DESCRIBED = [...CONNECTING, { type: 'described', description: DESCRIPTION }, describe];
 const TALKING = [...DESCRIBED, 'connected'];
 
+const found = (microphone = 'fine', sound = 'fine', line = 'fine') => ({ type: 'found', found: { microphone, sound, line } });
+const ASKING_ALONE = ['hear-yourself', 'ready', welcome(), 'granted'];
+const HEARING = [...ASKING_ALONE, matched(), { type: 'described', description: DESCRIPTION }, describe, 'connected'];
+
 /** One way into each state. */
 const WAYS = {
   landing: [],
@@ -49,6 +53,8 @@ const WAYS = {
   ended: [...TALKING, 'bye'],
   resting: [...TALKING, 'end', 'rest'],
   offline: [START, 'ready', 'granted', timeout('unreachable')],
+  hearing: HEARING,
+  heard: [...HEARING, found(), 'done'],
 };
 
 /** Every event there is, as it can come; frames and timers one by one. */
@@ -56,7 +62,7 @@ const EVENTS = [
   START, { ...START, agreed: false },
   ...['retry', 'stop', 'accept', 'decline', 'mute', 'end', 'again', 'rest', 'vanish', 'granted', 'devices', 'doubt', 'checked',
     'down', 'connected', 'weak', 'failed', 'bye', 'unverified', 'ready', 'missing', 'hidden', 'visible', 'online', 'pagehide',
-    'own-voice', 'try-voice', 'breath'].map((type) => ({ type })),
+    'own-voice', 'try-voice', 'breath', 'hear-yourself', 'done'].map((type) => ({ type })),
   { type: 'voice', voice: 'own' }, { type: 'voice', voice: 'deeper' },
   { type: 'their-breath', on: true }, { type: 'their-breath', on: false },
   { type: 'disguised', ok: true }, { type: 'disguised', ok: false },
@@ -65,15 +71,16 @@ const EVENTS = [
   { type: 'gathered', port: 50_000 },
   { type: 'broken', call: CALL }, { type: 'broken', call: OTHER },
   { type: 'renewed', ufrag: 'abcd', pwd: 'abcdefghijklmnopqrstuv' },
-  ...['prompt', 'quiet', 'unreachable', 'offer', 'connecting', 'weak', 'rejoining', 'restart', 'fetch', 'pause'].map(timeout),
+  ...['prompt', 'quiet', 'unreachable', 'offer', 'connecting', 'weak', 'rejoining', 'restart', 'fetch', 'pause', 'hearing'].map(timeout),
   welcome(), welcome(CALL), frame('waiting'), frame('slow_down', { retry_after: 10 }), frame('cool_down', { retry_after: 600, category: 'asking' }), { type: 'tell', category: 'asking' }, { type: 'report' }, matched(true), matched(false), matched(true, OTHER), describe, candidate,
   frame('restart', { call: CALL, ufrag: 'abcd', pwd: 'abcdefghijklmnopqrstuv' }),
   ...['left', 'lost', 'vanished'].flatMap((why) => [ended(why), ended(why, OTHER)]),
   frame('problem', { code: 'too_many', text: '' }), frame('closing', { in: 5 }),
   { type: 'typing', open: true }, { type: 'typing', open: false }, { type: 'type', text: 'hello' }, line('me'), line('them'),
+  found(), found('silent', 'unknown', 'tcp'),
 ];
 
-const label = (event) => [event.type, event.agreed?.toString(), event.open, event.on?.toString(), event.line?.who, event.voice, event.ok?.toString(), event.frame?.type, event.frame?.why, event.timer, event.problem, event.frame?.call?.slice(0, 4)].filter(Boolean).join(' ');
+const label = (event) => [event.type, event.agreed?.toString(), event.open, event.on?.toString(), event.line?.who, event.voice, event.ok?.toString(), event.frame?.type, event.frame?.why, event.timer, event.problem, event.frame?.call?.slice(0, 4), event.found?.microphone].filter(Boolean).join(' ');
 
 /** Whether this state and another are the same for whoever asks what can happen. */
 const key = (state) => JSON.stringify(state);
@@ -97,7 +104,12 @@ for (const name of NAMES) {
         if (effect.do === 'startTimer') assert.ok(effect.ms > 0);
       }
       // What is true of each state, however one came to it.
-      assert.equal(state.match !== null, CALLS.includes(state.name) || state.name === 'offered', 'a call exactly where there is one');
+      assert.ok(state.name === 'hearing' || (state.match !== null) === (CALLS.includes(state.name) || state.name === 'offered'), 'a call exactly where there is one');
+      assert.ok(state.match === null || state.alone === (state.name === 'hearing'), 'nobody else is met alone');
+      assert.ok(state.name === 'heard' || (state.found !== null) === (state.name === 'hearing'));
+      if (effects.some(({ frame }) => frame?.type === 'join')) assert.equal(state.alone, false, 'nobody is met who was not asked for');
+      if (effects.some(({ frame }) => frame?.type === 'hear_yourself')) assert.equal(state.alone, true);
+      assert.ok(!state.sounding || state.name === 'hearing');
       assert.equal(state.problem !== null, state.name === 'mic-problem');
       assert.equal(state.pause > 0, ['paused', 'cooling'].includes(state.name));
       assert.equal(state.category !== null, state.name === 'cooling');
@@ -112,10 +124,10 @@ for (const name of NAMES) {
         assert.deepEqual([state.typing, state.unread, state.lines], [false, false, []], 'what was typed is gone with the call');
         assert.deepEqual([state.breath, state.theirs], [false, false], 'and nobody holds a breath');
       }
-      if (CALLS.includes(before.name) && !CALLS.includes(state.name)) {
+      if ((CALLS.includes(before.name) || before.name === 'hearing' && before.match) && !CALLS.includes(state.name) && state.name !== before.name) {
         assert.ok(effects.some((effect) => effect.do === 'hangUp'), 'a call that is left is hung up');
       }
-      if (!['landing', 'mic-problem'].includes(before.name) && ['landing', 'ended', 'resting'].includes(state.name) && state.name !== before.name && before.name !== 'ended' && !(before.name === 'offline' && state.name === 'ended') && before.name !== 'resting') {
+      if (!['landing', 'mic-problem', 'heard'].includes(before.name) && ['landing', 'ended', 'resting', 'heard'].includes(state.name) && state.name !== before.name && before.name !== 'ended' && !(before.name === 'offline' && state.name === 'ended') && before.name !== 'resting') {
         assert.ok(effects.some((effect) => effect.do === 'release'), 'the microphone is let go');
       }
     });
@@ -175,6 +187,7 @@ test('where the operator asks for a box, nothing begins before it is ticked', ()
   assert.deepEqual([state.name, did], ['landing', ['askToAgree']]);
   assert.equal(walk({ ...START, agreed: false }, START).state.name, 'asking');
   assert.equal(walk(...TALKING, 'end', 'again').state.name, 'asking', 'it is said once');
+  assert.equal(walk(...WAYS.heard, { ...START, agreed: false }).state.name, 'landing', 'hearing oneself is no way around it');
 });
 
 test('leaving at once: microphone, call and socket, and only then away; the farewell keeps nobody', () => {
@@ -188,25 +201,25 @@ test('leaving at once: microphone, call and socket, and only then away; the fare
 
 test('no dead ends: from everywhere one can get back to the first page and on to a conversation', () => {
   // Everything that can be reached, and from where.
-  const found = new Map([[key(INITIAL), { state: INITIAL, to: new Set() }]]);
+  const reached = new Map([[key(INITIAL), { state: INITIAL, to: new Set() }]]);
   const edge = [INITIAL];
   while (edge.length > 0) {
     const state = edge.pop();
     for (const event of EVENTS) {
       const { state: next } = reduce(state, event);
       // What is typed, and which voice is spoken with, opens and closes nothing.
-      const known = { ...next, held: next.held.slice(0, 2), typing: false, unread: false, lines: [], voice: INITIAL.voice, unheard: false, breath: false, theirs: false };
-      found.get(key(state)).to.add(key(known));
-      if (found.has(key(known))) continue;
-      found.set(key(known), { state: known, to: new Set() });
+      const known = { ...next, held: next.held.slice(0, 2), typing: false, unread: false, lines: [], voice: INITIAL.voice, unheard: false, breath: false, theirs: false, found: next.found && found().found };
+      reached.get(key(state)).to.add(key(known));
+      if (reached.has(key(known))) continue;
+      reached.set(key(known), { state: known, to: new Set() });
       edge.push(known);
     }
   }
-  assert.deepEqual(new Set([...found.values()].map(({ state }) => state.name)), new Set(NAMES));
+  assert.deepEqual(new Set([...reached.values()].map(({ state }) => state.name)), new Set(NAMES));
   for (const goal of ['landing', 'talking']) {
     const from = new Map();
-    for (const [one, { to }] of found) for (const other of to) from.set(other, [...from.get(other) ?? [], one]);
-    const reaches = new Set([...found].filter(([, { state }]) => state.name === goal).map(([one]) => one));
+    for (const [one, { to }] of reached) for (const other of to) from.set(other, [...from.get(other) ?? [], one]);
+    const reaches = new Set([...reached].filter(([, { state }]) => state.name === goal).map(([one]) => one));
     const todo = [...reaches];
     while (todo.length > 0) {
       for (const one of from.get(todo.pop()) ?? []) {
@@ -215,13 +228,13 @@ test('no dead ends: from everywhere one can get back to the first page and on to
         todo.push(one);
       }
     }
-    const stuck = [...found].filter(([one]) => !reaches.has(one)).map(([, { state }]) => state);
-    assert.deepEqual(stuck.slice(0, 3), [], `${stuck.length} of ${found.size} cannot reach ${goal}`);
+    const stuck = [...reached].filter(([one]) => !reaches.has(one)).map(([, { state }]) => state);
+    assert.deepEqual(stuck.slice(0, 3), [], `${stuck.length} of ${reached.size} cannot reach ${goal}`);
   }
 });
 
 test('every state has a control that leads out of it, without the server or the network', () => {
-  const controls = [START, ...['retry', 'stop', 'accept', 'decline', 'end', 'again', 'rest'].map((type) => ({ type }))];
+  const controls = [START, ...['retry', 'stop', 'accept', 'decline', 'end', 'again', 'rest', 'done'].map((type) => ({ type }))];
   for (const name of NAMES) {
     const { state } = walk(...WAYS[name]);
     assert.ok(controls.some((event) => reduce(state, event).state.name !== name), name);
@@ -658,4 +671,72 @@ test('a changed voice that is back is said to be heard, unless muted', () => {
   // What is said of a voice that is no longer the chosen one is about nobody.
   assert.deepEqual(walk(...TALKING, DEEPER, 'own-voice', FAILS).effects, []);
   assert.equal(walk(...TALKING, DEEPER, 'own-voice', FAILS).state.unheard, false);
+});
+
+test('to hear oneself the microphone is asked for as for a call, and the server for its own caller', () => {
+  const ask = { type: 'hear_yourself' };
+  assert.deepEqual(walk('hear-yourself').did.filter((effect) => ['unlock', 'connect', 'ask'].includes(effect)), ['unlock', 'connect', 'ask']);
+  assert.deepEqual(walk(...ASKING_ALONE).sent, [ask]);
+  assert.deepEqual(walk('hear-yourself', 'granted', 'ready', welcome()).sent, [ask]);
+  assert.deepEqual(walk('hear-yourself', 'granted', welcome(), 'ready').sent, [ask]);
+  const problem = ['hear-yourself', 'ready', welcome(), { type: 'refused', problem: 'none' }];
+  assert.equal(walk(...problem).state.name, 'mic-problem');
+  assert.equal(walk(...problem, 'devices').state.name, 'asking');
+  assert.deepEqual(walk(...problem, 'retry', 'granted').sent, [ask]);
+  // Whoever goes back and looks for somebody looks for somebody.
+  assert.equal(walk(...problem, 'stop', START, 'ready', welcome(), 'granted').sent[0].type, 'join');
+  const { effects } = walk(...ASKING_ALONE, matched());
+  assert.deepEqual(effects.find((effect) => effect.do === 'begin').alone, true);
+  assert.equal(walk(...WAITING, matched()).effects.find((effect) => effect.do === 'begin').alone, undefined);
+});
+
+test('hearing oneself goes on for a while and says what was found, with everything let go of', () => {
+  const { state, effects } = walk(...HEARING);
+  assert.equal(state.sounding, true);
+  assert.ok(effects.some((effect) => effect.do === 'say' && effect.word === 'hear.title'));
+  assert.ok(effects.some((effect) => effect.do === 'startTimer' && effect.timer === 'hearing' && effect.ms < 30_000));
+  assert.deepEqual(walk(...HEARING, 'connected').effects, [], 'once');
+  for (const over of [timeout('hearing'), 'done', 'bye', ended('left'), ended('lost')]) {
+    const { state: after, did, sent } = walk(...HEARING, found('fine', 'none'), over);
+    assert.deepEqual([after.name, after.found], ['heard', { microphone: 'fine', sound: 'none', line: 'fine' }]);
+    for (const effect of ['release', 'hangUp', 'disconnect']) assert.ok(did.includes(effect), effect);
+    assert.deepEqual(sent, [{ type: 'leave' }]);
+  }
+  for (const over of ['failed', 'unverified']) assert.equal(walk(...HEARING, found(), over).state.found.line, 'none');
+  const never = walk(...ASKING_ALONE, matched(), timeout('connecting')).state;
+  assert.deepEqual([never.name, never.found], ['heard', { microphone: 'unknown', sound: 'unknown', line: 'none' }]);
+});
+
+test('there is always a way out of it, a way on and another try', () => {
+  for (const way of [ASKING_ALONE, HEARING, WAYS.heard]) {
+    const { state } = walk(...way, 'stop');
+    assert.deepEqual([state.name, state.alone, state.found], ['landing', false, null]);
+  }
+  assert.deepEqual(walk(...WAYS.heard, START, welcome(), 'granted').sent, [{ type: 'join', ...WISHES }]);
+  assert.deepEqual(walk(...WAYS.heard, 'hear-yourself', welcome(), 'granted').sent, [{ type: 'hear_yourself' }]);
+});
+
+test('where it cannot be tried now the page says so, and nothing is claimed of microphone and line', () => {
+  const { state, did } = walk(...ASKING_ALONE, frame('slow_down', { retry_after: 31 }));
+  assert.deepEqual([state.name, state.found], ['heard', null]);
+  assert.ok(did.includes('release') && did.includes('disconnect'));
+});
+
+test('a server that is away leads back to hearing oneself, and never into a conversation', () => {
+  const offline = ['hear-yourself', 'ready', 'granted', timeout('unreachable')];
+  assert.deepEqual([walk(...offline).state.name, walk(...offline).state.back], ['offline', 'hearing']);
+  const back = walk(...offline, welcome());
+  assert.deepEqual([back.state.name, back.sent], ['hearing', [{ type: 'hear_yourself' }]]);
+  assert.deepEqual(walk('hear-yourself', 'granted', timeout('unreachable'), welcome(), 'ready').sent, [{ type: 'hear_yourself' }]);
+  // In the middle of it the socket may go; the line does not need it.
+  assert.equal(walk(...HEARING, 'down').state.name, 'hearing');
+  assert.deepEqual(walk(...HEARING, 'down', welcome(CALL)).effects, []);
+  assert.deepEqual(walk(...HEARING, 'down', welcome()).sent, [{ type: 'hear_yourself' }]);
+});
+
+test('a changed voice that does not come about is known while one hears oneself', () => {
+  const voiced = (...more) => walk(DEEPER, ...HEARING, ...more).state.unheard;
+  assert.equal(voiced(FAILS), true);
+  assert.equal(voiced(FAILS, WORKS), false);
+  assert.equal(walk(...HEARING, FAILS).state.unheard, false);
 });

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use rtc::media_stream::MediaStreamTrack;
@@ -19,6 +19,7 @@ use webrtc::media_stream::track_local::static_rtp::TrackLocalStaticRTP;
 
 use super::connection::NUDGE;
 use super::{OFFERED_PAYLOAD_TYPE, PeerError};
+use crate::caller::delay::DelayLine;
 use crate::caller::{description, padding};
 
 /// One Opus packet stands for this long (RFC 7587 §4.2).
@@ -101,10 +102,30 @@ impl Spoken {
     }
 }
 
+/// What this side hears, to be said again by it.
+#[derive(Default)]
+pub(crate) struct Echo(Mutex<DelayLine>);
+
+impl Echo {
+    /// A packet of the partner's has come.
+    pub(super) fn push(&self, sequence_number: u16, packet: &[u8]) {
+        self.lock().push(sequence_number, packet, Instant::now());
+    }
+
+    fn pop(&self) -> Option<Bytes> {
+        self.lock().pop(Instant::now())
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, DelayLine> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 /// What this side says.
 pub(super) struct Voice {
     pub(super) track: Arc<TrackLocalStaticRTP>,
     spoken: Arc<Spoken>,
+    echo: Option<Arc<Echo>>,
     packets: Vec<Bytes>,
     payload_type: u8,
     ssrc: u32,
@@ -118,6 +139,7 @@ impl Voice {
     pub(super) fn new(
         track: Arc<TrackLocalStaticRTP>,
         spoken: Arc<Spoken>,
+        echo: Option<Arc<Echo>>,
         packets: &[Bytes],
         payload_type: u8,
         ssrc: u32,
@@ -128,6 +150,7 @@ impl Voice {
         Ok(Self {
             track,
             spoken,
+            echo,
             packets: packets.iter().map(|packet| padding::pad(packet, padding::PACKET_BYTES)).collect(),
             payload_type,
             ssrc,
@@ -169,6 +192,7 @@ impl Voice {
                     .spoken
                     .pop()
                     .map(|packet| padding::pad(&packet, padding::PACKET_BYTES))
+                    .or_else(|| self.echo.as_ref()?.pop())
                     .or_else(|| packets.next().cloned())
                 else {
                     continue;

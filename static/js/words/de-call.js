@@ -79,6 +79,22 @@ export const words = {
   'report.title': 'Was war es?',
   'report.text': 'Das beendet das Gespräch und hält euch mindestens einen Tag lang auseinander. Die andere Person erfährt nicht, dass du es warst.',
   'report.close': 'Jetzt nicht',
+  'hear.moment': 'Einen Moment.',
+  'hear.title': 'Sag etwas. Eine Sekunde später hörst du es.',
+  'hear.headphones': 'Kopfhörer helfen, damit das Mikrofon nur dich hört.',
+  'hear.done': 'Das genügt',
+  'hear.later': 'Gerade lässt es sich nicht ausprobieren. In einer Minute ist vielleicht Platz.',
+  'hear.well': 'Alles ist gut. Du bist zu hören.',
+  'hear.found': 'Das haben wir herausgefunden.',
+  'hear.microphone.fine': 'Dein Mikrofon funktioniert.',
+  'hear.microphone.silent': 'Von deinem Mikrofon kam kein Ton. Vielleicht ist es ausgeschaltet, oder dein Browser nimmt ein anderes.',
+  'hear.sound.fine': 'Deine Stimme kam zurück. Wenn du sie nicht gehört hast, sieh nach der Lautstärke deines Geräts.',
+  'hear.sound.none': 'Zu dir kam nichts zurück, obwohl dein Mikrofon funktioniert. Mit einem anderen Browser oder Netz könnte es gehen.',
+  'hear.sound.unheard': 'Die veränderte Stimme kommt hier nicht zustande. Wähle „so, wie sie ist“, dann bist du zu hören.',
+  'hear.line.fine': 'Die Leitung ist gut.',
+  'hear.line.thin': 'Die Leitung ist dünn, und Wörter können verloren gehen. Ein anderes Netz oder ein Platz näher am Router könnte helfen.',
+  'hear.line.tcp': 'Die Leitung geht über einen Umweg, denn dein Netz lässt nur TCP durch. Stimmen können ab und zu stocken.',
+  'hear.line.none': 'Die Leitung kam nicht zustande. Vielleicht lässt dein Netz keine Anrufe durch; ein anderes vielleicht schon.',
 };
 
 export const emoji = [

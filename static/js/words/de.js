@@ -9,6 +9,7 @@ export const words = {
   'help': 'Brauchst du jetzt Hilfe?',
   'leave': 'Sofort weg',
   'page.language': 'Sprache dieser Seite',
+  'accessibility': 'Barrierefreiheit (auf Englisch)',
 
   'landing.title': 'Mit jemandem reden, zu zweit.',
   'landing.terms': 'Kein Name, kein Konto. Du kannst jederzeit gehen.',
@@ -22,6 +23,9 @@ export const words = {
   'landing.next.1': 'Dein Browser fragt nach dem Mikrofon.',
   'landing.next.2': 'Wir suchen eine Person, die eine Sprache mit dir teilt.',
   'landing.next.3': 'Ihr hört euch, bis jemand von euch geht. Nichts wird aufgezeichnet.',
+  'hear': 'Erst dich selbst hören',
+  'hear.server': 'Wenn du dich selbst hörst, ist der Server dein Gegenüber: Er hört diese Sekunden und vergisst sie.',
+  'hear.asking': 'Wenn du es erlaubst, hörst du dich selbst. Wenn nicht, passiert nichts.',
   'privacy': 'Was andere sehen können und was nicht (auf Englisch)',
 
   'wishes': 'Sprachen und Wünsche',

@@ -78,6 +78,22 @@ export const words = {
   'report.title': 'What was it?',
   'report.text': 'It ends the conversation, and keeps the two of you apart for at least a day. They aren’t told that it was you.',
   'report.close': 'Not now',
+  'hear.moment': 'One moment.',
+  'hear.title': 'Say something. You’ll hear it a second later.',
+  'hear.headphones': 'Headphones help, so that the microphone hears you alone.',
+  'hear.done': 'That will do',
+  'hear.later': 'It can’t be tried just now. In a minute it may be free.',
+  'hear.well': 'All is well. You can be heard.',
+  'hear.found': 'Here is what we found.',
+  'hear.microphone.fine': 'Your microphone works.',
+  'hear.microphone.silent': 'No sound came from your microphone. It may be switched off, or your browser may be using another one.',
+  'hear.sound.fine': 'Your voice came back. If you didn’t hear it, look at the volume of your device.',
+  'hear.sound.none': 'Nothing came back to you, though your microphone works. Another browser or network may do.',
+  'hear.sound.unheard': 'Your changed voice doesn’t come about here. Choose “as it is” and you can be heard.',
+  'hear.line.fine': 'The line is good.',
+  'hear.line.thin': 'The line is thin, and words may get lost. Another network, or a place nearer to the router, may help.',
+  'hear.line.tcp': 'The line works by a detour, since your network lets only TCP through. Voices may falter now and then.',
+  'hear.line.none': 'The line didn’t come about. Your network may not let calls through; another one may.',
 };
 
 /**

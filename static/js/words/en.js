@@ -8,6 +8,7 @@ export const words = {
   'help': 'Need help now?',
   'leave': 'Leave at once',
   'page.language': 'Language of this page',
+  'accessibility': 'Accessibility',
 
   'landing.title': 'Talk with someone, one to one.',
   'landing.terms': 'No name, no account. You can leave at any time.',
@@ -21,6 +22,9 @@ export const words = {
   'landing.next.1': 'Your browser asks for the microphone.',
   'landing.next.2': 'We look for one person who shares a language with you.',
   'landing.next.3': 'You hear each other, until one of you leaves. Nothing is recorded.',
+  'hear': 'Hear yourself first',
+  'hear.server': 'When you hear yourself, the server is your partner: it hears those seconds and forgets them.',
+  'hear.asking': 'If you allow it, you hear yourself. If not, nothing happens.',
   'privacy': 'What others can see, and what they cannot',
 
   'wishes': 'Languages and wishes',

@@ -79,6 +79,22 @@ export const words = {
   'report.title': '¿Qué ha pasado?',
   'report.text': 'La conversación termina, y durante al menos un día no volverás a encontrarte con esa persona. No se le dice que fuiste tú.',
   'report.close': 'Ahora no',
+  'hear.moment': 'Un momento.',
+  'hear.title': 'Di algo. Lo oirás un segundo después.',
+  'hear.headphones': 'Los auriculares ayudan a que el micrófono te oiga solo a ti.',
+  'hear.done': 'Con esto basta',
+  'hear.later': 'Ahora mismo no se puede probar. Quizá dentro de un minuto sí.',
+  'hear.well': 'Todo va bien. Se te oye.',
+  'hear.found': 'Esto es lo que hemos visto.',
+  'hear.microphone.fine': 'Tu micrófono funciona.',
+  'hear.microphone.silent': 'De tu micrófono no llegó ningún sonido. Puede que esté apagado, o que tu navegador use otro.',
+  'hear.sound.fine': 'Tu voz volvió. Si no la oíste, mira el volumen de tu dispositivo.',
+  'hear.sound.none': 'No te llegó nada de vuelta, aunque tu micrófono funciona. Quizá vaya con otro navegador u otra red.',
+  'hear.sound.unheard': 'El cambio de voz no funciona aquí. Elige «tal como es» y se te oirá.',
+  'hear.line.fine': 'La línea es buena.',
+  'hear.line.thin': 'La línea está débil y pueden perderse palabras. Quizá ayude otra red, o estar más cerca del router.',
+  'hear.line.tcp': 'La línea da un rodeo, porque tu red solo deja pasar TCP. Las voces pueden cortarse de vez en cuando.',
+  'hear.line.none': 'La línea no llegó a establecerse. Puede que tu red no deje pasar llamadas; quizá otra sí.',
 };
 
 export const emoji = [

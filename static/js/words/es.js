@@ -9,6 +9,7 @@ export const words = {
   'help': '¿Necesitas ayuda ahora?',
   'leave': 'Salir ya',
   'page.language': 'Idioma de esta página',
+  'accessibility': 'Accesibilidad (en inglés)',
 
   'landing.title': 'Habla con alguien, de persona a persona.',
   'landing.terms': 'Sin nombre, sin cuenta. Puedes irte cuando quieras.',
@@ -22,6 +23,9 @@ export const words = {
   'landing.next.1': 'Tu navegador pide permiso para usar el micrófono.',
   'landing.next.2': 'Buscamos a una persona que comparta un idioma contigo.',
   'landing.next.3': 'Oyes a la otra persona y ella te oye a ti, hasta que una de las dos se va. No se graba nada.',
+  'hear': 'Primero oírte tú',
+  'hear.server': 'Cuando te oyes, tu interlocutor es el servidor: oye esos segundos y los olvida.',
+  'hear.asking': 'Si lo permites, te oyes a ti. Si no, no pasa nada.',
   'privacy': 'Qué pueden ver los demás y qué no (en inglés)',
 
   'wishes': 'Idiomas y preferencias',

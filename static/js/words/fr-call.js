@@ -79,6 +79,22 @@ export const words = {
   'report.title': 'Qu’est-ce que c’était ?',
   'report.text': 'Cela met fin à la conversation, et pendant au moins un jour vous ne rencontrerez plus cette personne. Elle ne saura pas que c’était vous.',
   'report.close': 'Pas maintenant',
+  'hear.moment': 'Un instant.',
+  'hear.title': 'Dites quelque chose. Vous l’entendrez une seconde plus tard.',
+  'hear.headphones': 'Un casque aide le micro à n’entendre que vous.',
+  'hear.done': 'Cela suffit',
+  'hear.later': 'L’essai n’est pas possible pour l’instant. Dans une minute, il le sera peut-être.',
+  'hear.well': 'Tout va bien. On vous entend.',
+  'hear.found': 'Voici ce que nous avons constaté.',
+  'hear.microphone.fine': 'Votre micro fonctionne.',
+  'hear.microphone.silent': 'Aucun son n’est venu de votre micro. Il est peut-être coupé, ou votre navigateur en utilise un autre.',
+  'hear.sound.fine': 'Votre voix est revenue. Si vous ne l’avez pas entendue, vérifiez le volume de votre appareil.',
+  'hear.sound.none': 'Rien ne vous est revenu, alors que votre micro fonctionne. Un autre navigateur ou un autre réseau conviendra peut-être.',
+  'hear.sound.unheard': 'Le changement de voix ne fonctionne pas ici. Choisissez « telle quelle » et on vous entendra.',
+  'hear.line.fine': 'La ligne est bonne.',
+  'hear.line.thin': 'La ligne est fragile, et des mots peuvent se perdre. Un autre réseau, ou une place plus près de la box, aidera peut-être.',
+  'hear.line.tcp': 'La ligne fait un détour, car votre réseau ne laisse passer que TCP. Les voix peuvent hésiter de temps en temps.',
+  'hear.line.none': 'La ligne ne s’est pas établie. Votre réseau ne laisse peut-être pas passer les appels ; un autre le fera peut-être.',
 };
 
 export const emoji = [

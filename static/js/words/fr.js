@@ -13,6 +13,7 @@ export const words = {
   'help': 'Besoin d’aide maintenant ?',
   'leave': 'Partir tout de suite',
   'page.language': 'Langue de cette page',
+  'accessibility': 'Accessibilité (en anglais)',
 
   'landing.title': 'Parler avec quelqu’un, en tête-à-tête.',
   'landing.terms': 'Sans nom, sans compte. Vous pouvez partir à tout moment.',
@@ -26,6 +27,9 @@ export const words = {
   'landing.next.1': 'Votre navigateur demande l’accès au micro.',
   'landing.next.2': 'Nous cherchons une personne qui partage une langue avec vous.',
   'landing.next.3': 'Vous entendez l’autre personne et elle vous entend, jusqu’à ce que quelqu’un parte. Rien n’est enregistré.',
+  'hear': 'D’abord vous entendre',
+  'hear.server': 'Quand vous vous entendez, c’est le serveur qui est au bout de la ligne : il entend ces secondes et les oublie.',
+  'hear.asking': 'Si vous l’autorisez, vous vous entendez. Sinon, il ne se passe rien.',
   'privacy': 'Ce que les autres peuvent voir et ce qu’ils ne peuvent pas voir (en anglais)',
 
   'wishes': 'Langues et souhaits',

@@ -79,6 +79,22 @@ export const words = {
   'report.title': 'O que foi?',
   'report.text': 'A conversa termina, e por pelo menos um dia você não encontrará essa pessoa. Ela não fica sabendo que foi você.',
   'report.close': 'Agora não',
+  'hear.moment': 'Um momento.',
+  'hear.title': 'Diga algo. Você vai ouvir um segundo depois.',
+  'hear.headphones': 'Fones de ouvido ajudam o microfone a ouvir só você.',
+  'hear.done': 'Já basta',
+  'hear.later': 'Agora não dá para testar. Talvez dê daqui a um minuto.',
+  'hear.well': 'Está tudo bem. Dá para ouvir você.',
+  'hear.found': 'Foi isto que encontramos.',
+  'hear.microphone.fine': 'Seu microfone funciona.',
+  'hear.microphone.silent': 'Não veio som do seu microfone. Talvez esteja desligado, ou seu navegador use outro.',
+  'hear.sound.fine': 'Sua voz voltou. Se você não ouviu, veja o volume do seu aparelho.',
+  'hear.sound.none': 'Nada voltou para você, embora seu microfone funcione. Talvez outro navegador ou outra rede sirva.',
+  'hear.sound.unheard': 'A mudança de voz não funciona aqui. Escolha “como ela é” e será possível ouvir você.',
+  'hear.line.fine': 'A linha está boa.',
+  'hear.line.thin': 'A linha está fraca, e palavras podem se perder. Outra rede, ou um lugar mais perto do roteador, pode ajudar.',
+  'hear.line.tcp': 'A linha faz um desvio, porque sua rede só deixa passar TCP. As vozes podem hesitar de vez em quando.',
+  'hear.line.none': 'A linha não se estabeleceu. Talvez sua rede não deixe passar chamadas; outra talvez deixe.',
 };
 
 export const emoji = [

@@ -9,6 +9,7 @@ export const words = {
   'help': 'Precisa de ajuda agora?',
   'leave': 'Sair já',
   'page.language': 'Idioma desta página',
+  'accessibility': 'Acessibilidade (em inglês)',
 
   'landing.title': 'Converse com alguém, de pessoa para pessoa.',
   'landing.terms': 'Sem nome, sem conta. Você pode sair quando quiser.',
@@ -22,6 +23,9 @@ export const words = {
   'landing.next.1': 'Seu navegador pede acesso ao microfone.',
   'landing.next.2': 'Procuramos uma pessoa que tenha um idioma em comum com você.',
   'landing.next.3': 'Você ouve a outra pessoa e ela ouve você, até que alguém saia. Nada é gravado.',
+  'hear': 'Primeiro ouvir você',
+  'hear.server': 'Quando você se ouve, o servidor está do outro lado: ele ouve esses segundos e os esquece.',
+  'hear.asking': 'Se você permitir, você se ouve. Se não, nada acontece.',
   'privacy': 'O que os outros podem ver e o que não podem (em inglês)',
 
   'wishes': 'Idiomas e preferências',
