@@ -89,7 +89,8 @@ pub enum ClientMessage {
         /// The virtual port of one of this side's allocations.
         port: Port,
     },
-    /// New ICE credentials for an ICE restart (RFC 8839 §4.4.1.1). The fingerprint cannot change.
+    /// New ICE credentials for an ICE restart (RFC 8839 §4.4.1.1). The fingerprint cannot change. From the answerer,
+    /// credentials that are in force already ask for a restart.
     Restart {
         /// The call it belongs to; ignored when that call is over.
         call: CallId,
@@ -156,7 +157,7 @@ pub enum ServerMessage {
         /// A virtual port on the relay.
         port: Port,
     },
-    /// The partner's new ICE credentials.
+    /// The partner's new ICE credentials; or those in force, with which an answerer asks for a restart.
     Restart {
         /// The call it belongs to.
         call: CallId,

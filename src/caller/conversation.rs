@@ -132,6 +132,9 @@ impl Conversation {
                 let Some(peer) = &mut self.peer else {
                     return Ok(());
                 };
+                if peer.is_asked_to_restart(&ufrag) {
+                    return self.restart().await;
+                }
                 if let Some((ufrag, pwd)) = peer.restarted(ufrag, pwd).await? {
                     let restart = ClientMessage::Restart { call, ufrag, pwd };
                     self.signalling.send(&restart).await?;

@@ -266,6 +266,11 @@ impl Peer {
         self.connection.fingerprints().await
     }
 
+    /// Whether these are the credentials that the partner has already: so an answerer asks for an ICE restart.
+    pub(crate) fn is_asked_to_restart(&self, ufrag: &Ufrag) -> bool {
+        self.offerer && self.partner.as_ref().is_some_and(|partner| partner.ufrag == *ufrag)
+    }
+
     /// Sends bytes over the data channel.
     pub(crate) async fn send(&self, bytes: &[u8]) -> Result<(), PeerError> {
         self.connection.send(bytes).await

@@ -339,8 +339,9 @@ impl Pump {
                 return if self.pulse.frame(now) { Next::Go } else { self.close(CloseCode::TooFast).await };
             }
             Some(Ok(Message::Close(frame))) => {
-                // A browser that leaves says 1001, a program that is done says 1000. Anything else was not meant.
-                let meant = frame.is_some_and(|frame| matches!(frame.code, 1000 | 1001));
+                // A program that is done says 1000. A browser says 1001 for a page that goes, which has said `leave`
+                // before, and for one that it lays to rest, which comes back. Anything else was not meant.
+                let meant = frame.is_some_and(|frame| frame.code == 1000);
                 if meant {
                     self.line.apply(Input::Frame(ClientMessage::Leave {}));
                     return Next::Stop;

@@ -55,9 +55,9 @@ export class Call {
    * @param {import('./shaper.js').Shaper} shaper
    * @param {Location} page where the page was loaded from, and the relay is
    * @param {import('./types.js').CallHandlers} handlers
-   * @param {typeof RTCPeerConnection} [Connection] that of the window to call from
+   * @param {typeof RTCPeerConnection} Connection that of the window to call from
    */
-  constructor({ offerer, relay, text_line: typing }, track, shaper, page, handlers, Connection = RTCPeerConnection) {
+  constructor({ offerer, relay, text_line: typing }, track, shaper, page, handlers, Connection) {
     this.#handlers = handlers;
     this.#offerer = offerer;
     this.#track = track;
@@ -127,12 +127,15 @@ export class Call {
     });
   }
 
-  /** An ICE restart (RFC 8839 §4.4.1.1). Only the offerer may begin one. */
+  /**
+   * An ICE restart (RFC 8839 §4.4.1.1). Only the offerer may begin one; the answerer asks for it, with the credentials that
+   * are in force.
+   */
   restart() {
-    if (!this.#offerer) return;
     this.#do(async () => {
       // Before the first answer there is nothing to restart.
       if (!this.#partner) return;
+      if (!this.#offerer) return this.#tellRenewed();
       this.#unsent = [];
       await this.#pc.setLocalDescription(await this.#pc.createOffer({ iceRestart: true }));
       this.#tellRenewed();
@@ -142,11 +145,12 @@ export class Call {
   /**
    * Another one is sent, or nothing, and the one before is stopped.
    * @param {MediaStreamTrack | null} track
-   * @param {boolean} [atOnce] the one before is silent from this moment on, however long the other takes
+   * @param {boolean} [atOnce] the one before is over from this moment on, however long the other takes, and nothing that
+   *   unmutes brings it back
    */
   replaceTrack(track, atOnce = false) {
     const before = this.#track;
-    if (before && atOnce) before.enabled = false;
+    if (atOnce) before?.stop();
     this.#track = track;
     void this.#do(() => this.#sender?.replaceTrack(track)).then(() => before?.stop());
   }
@@ -202,7 +206,7 @@ export class Call {
   /** Nothing has been sent yet by this one. @param {RTCRtpSender} sender */
   #send(sender) {
     this.#sender = sender;
-    this.#shaper.shape(sender);
+    this.#handlers.onShaped(this.#shaper.shape(sender));
   }
 
   /** Makes the local description and tells the partner's page what it cannot know of it. */
@@ -234,10 +238,8 @@ export class Call {
    * @param {{ ufrag: string, pwd: string }} credentials
    */
   async #meetAgain(partner, { ufrag, pwd }) {
-    if (this.#offerer && this.#pc.signalingState !== 'have-local-offer') {
-      // An answer to an offer that a later one had replaced was taken for the answer to the later one.
-      return this.restart();
-    }
+    // Asked for one; or an answer to an offer that a later one had replaced was taken for the answer to the later one.
+    if (this.#offerer && (ufrag === partner.ufrag || this.#pc.signalingState !== 'have-local-offer')) return this.restart();
     this.#partner = { ...partner, ufrag, pwd };
     this.#candidates = 0;
     if (!this.#offerer) this.#unsent = [];
@@ -294,7 +296,8 @@ export class Call {
     }).catch((error) => {
       if (this.#closed) return;
       console.warn('call:', error);
-      this.#handlers.onFailed();
+      // A line that is up stays so, and nothing would say later that it is.
+      if (this.#pc.connectionState !== 'connected') this.#handlers.onFailed();
     });
     return this.#queue;
   }

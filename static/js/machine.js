@@ -36,6 +36,8 @@ export const MS = {
   quiet: 60_000,
   /** A lost socket is usually back within this; the page stays still for it. */
   unreachable: 2_000,
+  /** On a slow line the first socket and the scripts of a call take their time; the page is no less there for it. */
+  reaching: 8_000,
   /** To come back to the tab. Under the 25 s that the server waits for a description. */
   offer: 20_000,
   /** Both descriptions are known; a line that works is up within a second, a bad one within ten. */
@@ -46,12 +48,16 @@ export const MS = {
   weak: 2_500,
   /** To walk through a tunnel or from one network into another. */
   rejoining: 30_000,
+  /** The same where the server is gone or knows nothing of the call, so that nobody can begin ICE anew. */
+  forgotten: 5_000,
   /** One restart is given this long before the next. */
-  restart: 6_000,
+  restart: 4_000,
   /** To say a few words and have them back. Under the 30 s that the server gives it. */
   hearing: 9_000,
   /** The scripts of a call did not come: the next attempt. */
   fetch: 5_000,
+  /** The server takes a report for so long after a call: `REPORT_WITHIN` in `src/visitor.rs`. */
+  report: 600_000,
 };
 
 /** As many lines as somebody would scroll back through. */
@@ -75,6 +81,7 @@ export const INITIAL = {
   back: 'waiting',
   problem: null,
   match: null,
+  forgotten: false,
   held: [],
   described: false,
   answered: false,
@@ -132,7 +139,7 @@ const fetch = (state) => (state.ready ? [] : [{ do: 'fetch' }]);
 /** Nothing of a call is left. */
 /** @satisfies {Partial<State>} */
 const NO_CALL = {
-  match: null, held: [], described: false, answered: false, muted: false, breath: false, theirs: false, typing: false, unread: false, lines: [], unheard: false,
+  match: null, forgotten: false, held: [], described: false, answered: false, muted: false, breath: false, theirs: false, typing: false, unread: false, lines: [], unheard: false,
 };
 
 /**
@@ -155,7 +162,7 @@ const wait = (state, effects = [], queued = false) =>
   // Whoever had muted before the line was up did not mean this partner alone.
   go(state, 'waiting', { ...NO_CALL, muted: queued && state.muted, long: false, closing: false, problem: null },
     ...effects,
-    ...(queued ? [] : state.up && state.ready ? [join(state)] : [...fetch(state), startTimer('unreachable', MS.unreachable)]),
+    ...(queued ? [] : state.up && state.ready ? [join(state)] : [...fetch(state), startTimer('unreachable', MS.reaching)]),
     startTimer('quiet', MS.quiet));
 
 /**
@@ -177,7 +184,7 @@ const HEAR = send({ type: 'hear_yourself' });
  */
 const hear = (state, effects = []) =>
   go(state, 'hearing', { ...NO_CALL, alone: true, sounding: false, found: NOTHING_FOUND, closing: false, problem: null }, ...effects,
-    ...(state.up && state.ready ? [HEAR] : [...fetch(state), startTimer('unreachable', MS.unreachable)]));
+    ...(state.up && state.ready ? [HEAR] : [...fetch(state), startTimer('unreachable', MS.reaching)]));
 
 /** @param {State} state */
 const hearAtLast = (state) => stay(state, {}, { do: 'stopTimer', timer: 'unreachable' }, HEAR);
@@ -233,9 +240,12 @@ const begin = (state, match) =>
  * @param {import('./types.js').Ending} ending
  * @param {{ leave: boolean, bye: boolean }} say to the server, and to the partner's page
  */
-const end = (state, ending, { leave, bye }) =>
-  go(state, 'ended', { ...NO_CALL, closing: false, past: TALKED.includes(state.name) ? state.match?.call ?? null : null, ending: ending === 'lost' && state.closing ? 'closing' : ending },
-    { do: 'dismiss' }, { do: 'release' }, ...(leave ? [LEAVE] : []), { do: 'hangUp', bye }, { do: 'wake', on: false });
+const end = (state, ending, { leave, bye }) => {
+  const past = TALKED.includes(state.name) ? state.match?.call ?? null : null;
+  return go(state, 'ended', { ...NO_CALL, closing: false, past, ending: ending === 'lost' && state.closing ? 'closing' : ending },
+    { do: 'dismiss' }, { do: 'release' }, ...(leave ? [LEAVE] : []), { do: 'hangUp', bye }, { do: 'wake', on: false },
+    ...(past ? [startTimer('report', MS.report)] : []));
+};
 
 /** Where somebody can be heard. @type {Name[]} */
 const TALKED = ['talking', 'rejoining'];
@@ -250,7 +260,7 @@ const report = (state, { category }) => {
   const call = match?.call ?? past;
   if (!call) return stay(state);
   const frame = send({ type: 'report', call, category });
-  if (!match) return stay(state, { ending: 'reported', past: null }, frame);
+  if (!match) return stay(state, { ending: 'told', past: null }, frame);
   const step = end(state, 'reported', { leave: false, bye: true });
   return { state: { ...step.state, past: null }, effects: [frame, ...step.effects] };
 };
@@ -269,17 +279,19 @@ const describing = (state, changes, effect) => {
     : step;
 };
 
-/**
- * The line is thin: the offerer tries anew, the answerer waits for that.
- * @param {State} state
- */
-const rejoin = (state) => go(state, 'rejoining', {}, ...restart(state), startTimer('rejoining', MS.rejoining));
+/** @type {Effect} */
+const RESTART = { do: 'restart' };
+
+/** @type {Effect} */
+const WAIT_FOR_RESTART = startTimer('restart', MS.restart);
 
 /**
+ * The line is thin: the offerer tries anew at once, the answerer asks for that where it does not come.
  * @param {State} state
- * @returns {Effect[]}
  */
-const restart = (state) => (state.match?.offerer ? [{ do: 'restart' }, startTimer('restart', MS.restart)] : []);
+const rejoin = (state) =>
+  go(state, 'rejoining', {}, ...(state.match?.offerer ? [RESTART] : []), WAIT_FOR_RESTART,
+    startTimer('rejoining', state.forgotten || (state.closing && !state.up) ? MS.forgotten : MS.rejoining));
 
 /**
  * @param {State} state
@@ -409,8 +421,17 @@ const FRAMES = {
     welcome: (state, { call }) =>
       call === state.match?.call ? stay(state) : wait(state, [{ do: 'hangUp', bye: false }]),
   },
-  talking: IN_CALL,
-  rejoining: IN_CALL,
+  talking: {
+    ...IN_CALL,
+    welcome: (state, { call }) => stay(state, { forgotten: call !== state.match?.call }),
+  },
+  rejoining: {
+    ...IN_CALL,
+    welcome: (state, { call }) =>
+      call === state.match?.call || state.forgotten ? stay(state) : stay(state, { forgotten: true }, startTimer('rejoining', MS.forgotten)),
+    // The partner is at it.
+    restart: (state, frame) => stay(state, {}, { do: 'pass', frame }, WAIT_FOR_RESTART),
+  },
   ended: CLOSES,
   resting: {},
   hearing: {
@@ -558,20 +579,24 @@ const TABLE = {
     connected: (state) => stay(state, {}, { do: 'stopTimer', timer: 'weak' }),
     timeout: rejoin,
     failed: rejoin,
-    online: (state) => stay(state, {}, ...(state.match?.offerer ? [/** @type {Effect} */ ({ do: 'restart' })] : [])),
+    online: (state) => stay(state, {}, RESTART),
   },
   rejoining: {
     ...CALLING,
     tell: report,
     // It was not the server that took it.
     connected: (state) => go(state, 'talking', { closing: false }),
-    online: (state) => stay(state, {}, ...restart(state)),
+    online: (state) => stay(state, {}, RESTART, WAIT_FOR_RESTART),
+    // What takes the line takes the socket as well, and TCP tries a dead line ever later.
     timeout: (state, { timer }) =>
-      timer === 'restart' ? stay(state, {}, ...restart(state)) : end(state, 'lost', { leave: true, bye: true }),
+      timer === 'restart'
+        ? stay(state, {}, { do: 'renew' }, RESTART, WAIT_FOR_RESTART)
+        : end(state, 'lost', { leave: true, bye: true }),
   },
   ended: {
     again: (state) => ask(state),
     tell: report,
+    timeout: (state) => stay(state, { past: null }),
     rest: (state) => go(state, 'resting', { up: false }, { do: 'disconnect' }),
     granted: (state) => stay(state, {}, { do: 'release' }),
   },
@@ -619,7 +644,7 @@ const TABLE = {
     timeout: (state, { timer }) => (timer !== 'unreachable' ? toHeard(state) : state.match ? stay(state) : toOffline(state)),
   },
   heard: {
-    // The box to tick, where there is one, is on the first page.
+    // The box to tick is on the first page.
     start: (state, { wishes, agreed }) => (agreed ? ask({ ...state, alone: false }, wishes) : toLanding(state)),
     'hear-yourself': (state) => ask(state),
     stop: toLanding,

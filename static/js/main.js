@@ -15,6 +15,12 @@ import { Words } from './words.js';
 
 const words = new Words(navigator.languages);
 const preferences = openPreferences(() => window.localStorage);
+/**
+ * The rest of a call's scripts, asked for with it: as each names the next, they would take a slow line several times as
+ * long.
+ */
+const WITH_TALK = ['call', 'call-view', 'channel', 'description', 'device', 'disguise', 'emoji', 'hear-view', 'meter', 'panel',
+  'protocol', 'safety-view', 'sas', 'shaper', 'summons', 'text', 'verification'];
 let state = INITIAL;
 /**
  * What only a conversation needs, fetched at the press while the browser asks for the microphone.
@@ -131,7 +137,7 @@ function carryOut(effect) {
       return inTalk((it) => it.rest());
     case 'check':
       return inTalk(async (it) => {
-        await it.checkMicrophone();
+        await it.checkMicrophone(effect.aloud);
         if (effect.aloud) dispatch({ type: 'checked' });
       });
     case 'connect':
@@ -209,6 +215,7 @@ function fetchTalk() {
   if (!talk) {
     // The socket opens as soon as it can, while the rest is on its way.
     const line = import('./connection.js').then(connect);
+    for (const name of WITH_TALK) import(`./${name}.js`).catch(() => {});
     talk = Promise.all([import('./talk.js'), words.forCall(), line]).then(([{ Talk }]) => {
       view.translate();
       return Talk.open({ window, view, microphone, words, dispatch });

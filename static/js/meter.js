@@ -108,20 +108,27 @@ export class Meter {
   }
 
   /**
-   * Whether there is nothing at all: not a quiet room, but zeros, for as long as asked.
+   * Whether there is nothing at all: not a quiet room, but zeros, for as long as asked. It may begin after something has
+   * been heard for a while.
    * @param {Who} who
    * @param {number} ms
+   * @param {number} [after] how long that may be
    * @returns {Promise<boolean>}
    */
-  async dead(who, ms) {
-    const until = this.#window.performance.now() + ms;
+  async dead(who, ms, after = 0) {
+    const { performance, setTimeout } = this.#window;
+    const begun = performance.now();
+    let since = begun;
     do {
       const ear = this.#ears.get(who);
       if (!ear || this.#context?.state !== 'running') return false;
       ear.analyser.getFloatTimeDomainData(ear.samples);
-      if (ear.samples.some((sample) => sample !== 0)) return false;
-      await new Promise((resolve) => this.#window.setTimeout(resolve, 50));
-    } while (this.#window.performance.now() < until);
+      if (ear.samples.some((sample) => sample !== 0)) {
+        since = performance.now();
+        if (since >= begun + after) return false;
+      }
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    } while (performance.now() < since + ms);
     return true;
   }
 

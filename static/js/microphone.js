@@ -84,6 +84,8 @@ export class Microphone {
     this.#wanted = this.#owing = true;
     this.#muted = false;
     if (this.track?.readyState === 'live') return this.#grant();
+    // One that has died and could not be replaced is in nobody's way.
+    this.#drop();
     try {
       const stream = await this.#get();
       // A second question was answered first, or the visitor has gone back.

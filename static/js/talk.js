@@ -105,6 +105,9 @@ export class Talk {
    * @param {boolean} alone with the server's own caller, to hear oneself
    */
   begin(match, voice, muted, alone) {
+    const Connection = this.#view.secluded?.RTCPeerConnection;
+    // That of the page itself would tell the partner which network this is.
+    if (!Connection) throw new DOMException('no frame to call from', 'NotSupportedError');
     this.#call?.close(false);
     this.#dress(voice);
     this.#device.mute(muted);
@@ -113,6 +116,7 @@ export class Talk {
       onDescribed: (description) => dispatch({ type: 'described', description }),
       onRenewed: (credentials) => dispatch({ type: 'renewed', ...credentials }),
       onGathered: (port) => dispatch({ type: 'gathered', port }),
+      onShaped: (padded) => dispatch({ type: 'shaped', padded }),
       onStream: (stream) => {
         this.#view.hear(stream);
         this.#meter.listen('them', stream);
@@ -125,9 +129,8 @@ export class Talk {
       onUnverified: () => dispatch({ type: 'unverified' }),
       onBreath: (on) => dispatch({ type: 'their-breath', on }),
       onLine: (who, text) => dispatch({ type: 'line', line: { who, text } }),
-    }, this.#view.secluded?.RTCPeerConnection);
+    }, Connection);
     this.#meter.listen('me', this.#microphone.stream);
-    dispatch({ type: 'shaped', padded: this.#shaper.ready });
     if (alone) void this.#watch(this.#call);
   }
 
@@ -222,10 +225,13 @@ export class Talk {
     this.#disguise.feed(this.#microphone.stream);
   }
 
-  /** After a phone call or a change of headset a track can be live and yet silent. */
-  async checkMicrophone() {
+  /**
+   * After a phone call or a change of headset a track can be live and yet silent, and the news of that can come before it.
+   * @param {boolean} [atOnce] somebody waits for the answer
+   */
+  async checkMicrophone(atOnce = false) {
     const { track } = this.#microphone;
-    const dead = !track || track.readyState === 'ended' || (track.enabled && await this.#meter.dead('me', DEAD_MS) && track.enabled);
+    const dead = !track || track.readyState === 'ended' || (track.enabled && await this.#meter.dead('me', DEAD_MS, atOnce ? 0 : DEAD_MS) && track.enabled);
     if (dead) await this.#microphone.renew();
   }
 

@@ -44,10 +44,10 @@
  * @typedef {'landing' | 'asking' | 'mic-problem' | 'waiting' | 'paused' | 'cooling' | 'offered' | 'connecting' | 'talking'
  *   | 'rejoining' | 'ended' | 'resting' | 'offline' | 'hearing' | 'heard'} Name
  * @typedef {'dismissed' | 'site' | 'system' | 'none' | 'busy' | 'ignored' | 'unsupported' | 'calls'} MicProblem
- * @typedef {'self' | 'left' | 'lost' | 'closing' | 'missed' | 'unverified' | 'reported'} Ending
+ * @typedef {'self' | 'left' | 'lost' | 'closing' | 'missed' | 'unverified' | 'reported' | 'told'} Ending
  * @typedef {{ languages: string[], role: Role, avoid_recent: boolean }} Wishes
  * @typedef {'own' | 'deeper' | 'higher'} Voice what the partner is to hear
- * @typedef {'prompt' | 'quiet' | 'unreachable' | 'offer' | 'connecting' | 'weak' | 'rejoining' | 'restart' | 'fetch' | 'pause' | 'hearing'} Timer
+ * @typedef {'prompt' | 'quiet' | 'unreachable' | 'offer' | 'connecting' | 'weak' | 'rejoining' | 'restart' | 'fetch' | 'pause' | 'hearing' | 'report'} Timer
  * @typedef {{ microphone: 'fine' | 'silent' | 'unknown', sound: 'fine' | 'none' | 'unheard' | 'unknown', line: 'fine' | 'thin' | 'tcp' | 'none' }} Found
  *   What somebody who hears themself is told; `verdict.js` says what each means.
  */
@@ -67,6 +67,7 @@
  * @property {'waiting' | 'ended' | 'hearing'} back where `offline` goes on when the server is back
  * @property {MicProblem | null} problem
  * @property {Matched | null} match the call, from the match until its end
+ * @property {boolean} forgotten whether the server has been started anew since, and knows nothing of the call
  * @property {PartnerFrame[]} held what the partner sent before this side said hello
  * @property {boolean} described whether this side's description is out
  * @property {boolean} answered whether the partner's description is here
@@ -96,7 +97,6 @@
  *   | { type: 'type', text: string }
  *   | { type: 'voice', voice: Voice }
  *   | { type: 'granted' | 'devices' | 'doubt' | 'checked' }
- *   | { type: 'report' }
  *   | { type: 'tell', category: Category }
  *   | { type: 'refused', problem: MicProblem }
  *   | { type: 'frame', frame: ServerFrame }
@@ -126,7 +126,7 @@
  *   | { do: 'type', text: string }
  *   | { do: 'speakAs', voice: Voice }
  *   | { do: 'wake', on: boolean }
- *   | { do: 'say', word: 'waiting.long' | 'muted' | 'unmuted' | 'type.unread' | 'voice.unheard' | 'breath.over' | 'hear.title' }
+ *   | { do: 'say', word: 'waiting.long' | 'muted' | 'unmuted' | 'type.unread' | 'voice.unheard' | 'hear.title' | 'breath.over' }
  *   | { do: 'say', word: 'breath.mine' | 'breath.theirs', then: 'breath.mine.text' | 'breath.theirs.text' }
  *   | { do: 'startTimer', timer: Timer, ms: number }
  *   | { do: 'stopTimer', timer: Timer }} Effect
@@ -168,6 +168,7 @@
  * @property {(description: Description) => void} onDescribed this side's description, once
  * @property {(credentials: { ufrag: string, pwd: string }) => void} onRenewed this side's after an ICE restart
  * @property {(port: number) => void} onGathered one of this side's candidates
+ * @property {(padded: boolean) => void} onShaped whether what is sent has one size, before the first packet
  * @property {(stream: MediaStream) => void} onStream the partner's voice
  * @property {() => void} onConnected the line is up, for the first time or again
  * @property {() => void} onWeak nothing has come for a moment

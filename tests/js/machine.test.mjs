@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { isDeepStrictEqual } from 'node:util';
 import { INITIAL, MS, NAMES, reduce } from '../../static/js/machine.js';
 import { isClientFrame } from '../../static/js/protocol.js';
 
@@ -71,8 +72,8 @@ const EVENTS = [
   { type: 'gathered', port: 50_000 },
   { type: 'broken', call: CALL }, { type: 'broken', call: OTHER },
   { type: 'renewed', ufrag: 'abcd', pwd: 'abcdefghijklmnopqrstuv' },
-  ...['prompt', 'quiet', 'unreachable', 'offer', 'connecting', 'weak', 'rejoining', 'restart', 'fetch', 'pause', 'hearing'].map(timeout),
-  welcome(), welcome(CALL), frame('waiting'), frame('slow_down', { retry_after: 10 }), frame('cool_down', { retry_after: 600, category: 'asking' }), { type: 'tell', category: 'asking' }, { type: 'report' }, matched(true), matched(false), matched(true, OTHER), describe, candidate,
+  ...['prompt', 'quiet', 'unreachable', 'offer', 'connecting', 'weak', 'rejoining', 'restart', 'fetch', 'pause', 'hearing', 'report'].map(timeout),
+  welcome(), welcome(CALL), frame('waiting'), frame('slow_down', { retry_after: 10 }), frame('cool_down', { retry_after: 600, category: 'asking' }), { type: 'tell', category: 'asking' }, matched(true), matched(false), matched(true, OTHER), describe, candidate,
   frame('restart', { call: CALL, ufrag: 'abcd', pwd: 'abcdefghijklmnopqrstuv' }),
   ...['left', 'lost', 'vanished'].flatMap((why) => [ended(why), ended(why, OTHER)]),
   frame('problem', { code: 'too_many', text: '' }), frame('closing', { in: 5 }),
@@ -187,7 +188,6 @@ test('where the operator asks for a box, nothing begins before it is ticked', ()
   assert.deepEqual([state.name, did], ['landing', ['askToAgree']]);
   assert.equal(walk({ ...START, agreed: false }, START).state.name, 'asking');
   assert.equal(walk(...TALKING, 'end', 'again').state.name, 'asking', 'it is said once');
-  assert.equal(walk(...WAYS.heard, { ...START, agreed: false }).state.name, 'landing', 'hearing oneself is no way around it');
 });
 
 test('leaving at once: microphone, call and socket, and only then away; the farewell keeps nobody', () => {
@@ -200,36 +200,33 @@ test('leaving at once: microphone, call and socket, and only then away; the fare
 });
 
 test('no dead ends: from everywhere one can get back to the first page and on to a conversation', () => {
-  // Everything that can be reached, and from where.
-  const reached = new Map([[key(INITIAL), { state: INITIAL, to: new Set() }]]);
-  const edge = [INITIAL];
-  while (edge.length > 0) {
-    const state = edge.pop();
+  // Everything that can be reached, and from where, by number.
+  const [numbers, states, from] = [new Map([[key(INITIAL), 0]]), [INITIAL], [[]]];
+  for (let at = 0; at < states.length; at += 1) {
     for (const event of EVENTS) {
-      const { state: next } = reduce(state, event);
-      // What is typed, and which voice is spoken with, opens and closes nothing.
-      const known = { ...next, held: next.held.slice(0, 2), typing: false, unread: false, lines: [], voice: INITIAL.voice, unheard: false, breath: false, theirs: false, found: next.found && found().found };
-      reached.get(key(state)).to.add(key(known));
-      if (reached.has(key(known))) continue;
-      reached.set(key(known), { state: known, to: new Set() });
-      edge.push(known);
+      const { state: next } = reduce(states[at], event);
+      // What is typed or said, who is muted or takes a breath, and which of several reasons it was open and close nothing; nor
+      // does a second held frame.
+      const known = {
+        ...next, held: next.held.slice(0, 1), typing: false, unread: false, lines: [], voice: INITIAL.voice, unheard: false, breath: false, theirs: false,
+        muted: false, long: false, pause: INITIAL.pause, category: INITIAL.category, wishes: INITIAL.wishes, found: next.found && found().found,
+        problem: next.problem && (next.problem === 'none' ? 'none' : 'site'), ending: next.ending && 'left',
+      };
+      const name = key(known);
+      if (!numbers.has(name)) {
+        numbers.set(name, states.length);
+        states.push(known);
+        from.push([]);
+      }
+      from[numbers.get(name)].push(at);
     }
   }
-  assert.deepEqual(new Set([...reached.values()].map(({ state }) => state.name)), new Set(NAMES));
+  assert.deepEqual(new Set(states.map(({ name }) => name)), new Set(NAMES));
   for (const goal of ['landing', 'talking']) {
-    const from = new Map();
-    for (const [one, { to }] of reached) for (const other of to) from.set(other, [...from.get(other) ?? [], one]);
-    const reaches = new Set([...reached].filter(([, { state }]) => state.name === goal).map(([one]) => one));
-    const todo = [...reaches];
-    while (todo.length > 0) {
-      for (const one of from.get(todo.pop()) ?? []) {
-        if (reaches.has(one)) continue;
-        reaches.add(one);
-        todo.push(one);
-      }
-    }
-    const stuck = [...reached].filter(([one]) => !reaches.has(one)).map(([, { state }]) => state);
-    assert.deepEqual(stuck.slice(0, 3), [], `${stuck.length} of ${reached.size} cannot reach ${goal}`);
+    const reaches = new Set(states.flatMap(({ name }, at) => (name === goal ? [at] : [])));
+    for (const at of reaches) for (const one of from[at]) reaches.add(one);
+    const stuck = states.filter((_, at) => !reaches.has(at));
+    assert.deepEqual(stuck.slice(0, 3), [], `${stuck.length} of ${states.length} cannot reach ${goal}`);
   }
 });
 
@@ -278,6 +275,15 @@ test('nobody joins before the scripts of a call are here, and they are asked for
   assert.equal(walk(...WAITING, frame('closing', { in: 5 }), 'ready').state.name, 'offline');
 });
 
+test('who has not been reached yet is given longer than who was lost', () => {
+  const clock = (...events) => walk(...events).effects.find(({ timer }) => timer === 'unreachable')?.ms;
+  assert.equal(clock(START, 'granted'), MS.reaching);
+  assert.equal(clock(START, 'ready', 'granted'), MS.reaching);
+  assert.equal(clock(START, welcome(), 'granted'), MS.reaching);
+  assert.equal(clock(...WAITING, 'down'), MS.unreachable);
+  assert.ok(MS.reaching > 3 * MS.unreachable);
+});
+
 test('a pause lasts as long as the server says, and then the page joins by itself', () => {
   const join = { type: 'join', ...WISHES };
   const paused = walk(...WAYS.paused);
@@ -304,10 +310,14 @@ test('a report ends the call, goes out once, and can still be made when the call
   }
   for (const over of ['end', 'bye', ended('left'), ended('lost')]) {
     const after = walk(...TALKING, over, report);
-    assert.deepEqual([after.state.name, after.state.ending, after.sent], ['ended', 'reported', [sent]]);
+    assert.deepEqual([after.state.name, after.state.ending, after.sent], ['ended', 'told', [sent]], 'whoever was left has not left');
     assert.deepEqual(walk(...TALKING, over, report, report).sent, [], 'once');
     assert.deepEqual(walk(...TALKING, over, 'again', report).sent, []);
   }
+  // Not when the server would not take it any more.
+  assert.deepEqual(walk(...TALKING, 'bye').effects.at(-1), { do: 'startTimer', timer: 'report', ms: MS.report });
+  const late = walk(...TALKING, 'bye', timeout('report'));
+  assert.deepEqual([late.state.name, late.state.past, walk(...TALKING, 'bye', timeout('report'), report).sent], ['ended', null, []]);
   // Nobody has been heard yet.
   assert.deepEqual(walk(...CONNECTING, report).sent, []);
   assert.equal(walk(...CONNECTING, 'end').state.past, null);
@@ -463,16 +473,50 @@ test('a short gap heals unseen; a longer one is said, and the offerer makes the 
   assert.deepEqual([lost.state.name, lost.state.ending], ['ended', 'lost']);
 });
 
-test('the answerer waits for the offerer', () => {
-  const answering = [...WAITING, matched(false), describe, { type: 'described', description: DESCRIPTION }, 'connected'];
-  for (const events of [['failed'], ['online'], ['failed', 'online'], ['failed', timeout('restart')]]) {
-    assert.equal(walk(...answering, ...events).did.includes('restart'), false);
-  }
-  assert.equal(walk(...answering, 'failed', timeout('rejoining')).state.name, 'ended');
+const ANSWERING = [...WAITING, matched(false), describe, { type: 'described', description: DESCRIPTION }, 'connected'];
+
+test('the answerer waits for the offerer, and not for ever', () => {
+  const thin = [...ANSWERING, 'failed'];
+  assert.equal(walk(...thin).did.includes('restart'), false);
+  // Nothing has come: the socket is as dead as the line.
+  assert.deepEqual(walk(...thin, timeout('restart')).did, ['renew', 'restart', 'startTimer']);
+  assert.equal(walk(...thin, timeout('rejoining')).state.name, 'ended');
 });
 
-test('a new network renews the socket and the line', () => {
-  assert.deepEqual(walk(...TALKING, 'online').did, ['renew', 'restart']);
+test('a restart that comes on a thin line is given its time', () => {
+  const restart = frame('restart', { call: CALL, ufrag: 'abcd', pwd: 'abcdefghijklmnopqrstuv' });
+  for (const way of [TALKING, ANSWERING]) {
+    assert.deepEqual(walk(...way, 'failed', restart).effects, [
+      { do: 'pass', frame: restart.frame }, { do: 'startTimer', timer: 'restart', ms: MS.restart },
+    ]);
+  }
+});
+
+test('a new network renews the socket and the line, on either side', () => {
+  for (const way of [TALKING, ANSWERING]) assert.deepEqual(walk(...way, 'online').did, ['renew', 'restart']);
+});
+
+test('where the server has gone for good, nobody is kept hoping for half a minute', () => {
+  const soon = { do: 'startTimer', timer: 'rejoining', ms: MS.forgotten };
+  const late = { do: 'startTimer', timer: 'rejoining', ms: MS.rejoining };
+  const has = ({ effects }, wanted) => effects.some((one) => isDeepStrictEqual(one, wanted));
+  const closing = frame('closing', { in: 5 });
+  // Before the line is felt to be gone, and after.
+  for (const news of [welcome(), welcome(OTHER)]) {
+    assert.equal(walk(...TALKING, 'down', news).state.name, 'talking', 'as long as they hear each other');
+    assert.ok(has(walk(...TALKING, 'down', news, 'failed'), soon));
+    assert.ok(has(walk(...TALKING, 'failed', 'down', news), soon));
+  }
+  // And each further socket says the same: that is no news.
+  assert.equal(has(walk(...TALKING, 'failed', 'down', welcome(), 'down', welcome()), soon), false);
+  // A server that stops sees to its calls for as long as it is there.
+  assert.ok(has(walk(...TALKING, closing, 'failed'), late));
+  assert.ok(has(walk(...TALKING, closing, 'down', 'failed'), soon));
+  assert.ok(has(walk(...TALKING, 'down', welcome(CALL), 'failed'), late));
+  assert.equal(has(walk(...TALKING, 'failed', 'down', welcome(CALL)), soon), false);
+  // The next call is another one.
+  const next = walk(...TALKING, 'down', welcome(), 'bye', 'again').state;
+  assert.equal(next.forgotten, false);
 });
 
 test('a call without a line problem is ended by no clock', () => {
@@ -566,7 +610,7 @@ test('the screen stays on from when the line is up until the end', () => {
   assert.deepEqual(walk(...TALKING, 'end').effects.filter((effect) => effect.do === 'wake'), [{ do: 'wake', on: false }]);
 });
 
-test('a new network is tried at once on a thin line, by the offerer', () => {
+test('a new network is tried at once on a thin line', () => {
   const { effects } = walk(...WAYS.rejoining, 'online');
   assert.deepEqual(effects, [{ do: 'renew' }, { do: 'restart' }, { do: 'startTimer', timer: 'restart', ms: MS.restart }]);
 });

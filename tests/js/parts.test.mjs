@@ -254,6 +254,40 @@ describe('microphone', () => {
     assert.deepEqual([done, it.said], [2, ['granted', 'track']]);
   });
 
+  /** One that has died and cannot be had again. */
+  const gone = async () => {
+    const it = setUp();
+    void it.microphone.ask();
+    const stream = it.stream();
+    it.answers[0].grant(stream);
+    await it.settle();
+    stream.track.stop();
+    void it.microphone.renew();
+    it.answers[1].refuse(new DOMException('', 'NotFoundError'));
+    await it.settle();
+    assert.deepEqual(it.said.splice(0), ['granted', 'none']);
+    return it;
+  };
+
+  test('has died, is asked for again and refused again: that is said', async () => {
+    const it = await gone();
+    void it.microphone.ask();
+    it.answers[2].refuse(new DOMException('', 'NotReadableError'));
+    await it.settle();
+    assert.deepEqual(it.said, ['busy']);
+  });
+
+  test('has died and is plugged in again: the new one is the microphone', async () => {
+    const it = await gone();
+    void it.microphone.ask();
+    const stream = it.stream();
+    it.answers[2].grant(stream);
+    await it.settle();
+    assert.deepEqual(it.said, ['granted']);
+    assert.equal(stream.track.readyState, 'live');
+    assert.equal(it.microphone.stream, stream);
+  });
+
   test('is nowhere: a page without a secure address', async () => {
     const said = [];
     const microphone = new Microphone({}, { onRefused: (problem) => said.push(problem) });

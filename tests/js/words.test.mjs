@@ -143,7 +143,7 @@ test('every word that is used exists', () => {
   for (const problem of ['dismissed', 'site', 'system', 'none', 'busy', 'ignored', 'unsupported', 'calls']) {
     assert.ok(`mic.${problem}.title` in english && `mic.${problem}.text` in english, problem);
   }
-  for (const ending of ['self', 'left', 'lost', 'closing', 'missed', 'unverified', 'reported']) assert.ok(`ended.${ending}` in english, ending);
+  for (const ending of ['self', 'left', 'lost', 'closing', 'missed', 'unverified', 'reported', 'told']) assert.ok(`ended.${ending}` in english, ending);
 });
 
 test('every word that exists is used', () => {
@@ -241,6 +241,14 @@ describe('what is said', () => {
     await words.speak('fr');
     assert.equal(words.locale, 'fr', 'where the browser has no variant');
     assert.deepEqual([0, 1, 2].map(count), ['Vous pouvez parler dans 0 langue.', 'Vous pouvez parler dans 1 langue.', 'Vous pouvez parler dans 2 langues.']);
+  });
+
+  test('is said where a browser names its language in no way that is a tag', async () => {
+    const { words } = setUp(['en-US@posix', 'en_GB', 'C', '', 'en-IE']);
+    await words.speak('en');
+    assert.equal(words.locale, 'en-IE');
+    assert.equal(setUp(['en-US@posix']).words.locale, 'en');
+    assert.equal(words.say('wishes.count', { count: 2 }), 'You can talk in 2 languages.');
   });
 
   test('stays what it was where a language does not come', async () => {
@@ -353,6 +361,12 @@ test('nothing inline, nothing from elsewhere, no markup from scripts', () => {
 
 test('every module is type-checked, and every one the first page needs is asked for at once', () => {
   for (const [name, source] of [...scripts, ...catalogues]) assert.ok(source.startsWith('// @ts-check\n'), name);
+  const preloaded = [...html.matchAll(/rel="modulepreload" href="\/js\/([^"]+)"/g)].map(([, name]) => name);
+  assert.deepEqual(preloaded, needs('main.js').sort());
+});
+
+/** What a module leads to, itself not included. */
+function needs(...names) {
   const needed = new Set();
   const follow = (name) => {
     if (needed.has(name)) return;
@@ -360,8 +374,13 @@ test('every module is type-checked, and every one the first page needs is asked 
     const source = readFileSync(new URL(`js/${name}`, root), 'utf8');
     for (const [, next] of source.matchAll(/^import .* from '\.\/(.+)';$/gm)) follow(next);
   };
-  follow('main.js');
-  needed.delete('main.js');
-  const preloaded = [...html.matchAll(/rel="modulepreload" href="\/js\/([^"]+)"/g)].map(([, name]) => name);
-  assert.deepEqual(preloaded, [...needed].sort());
+  names.forEach(follow);
+  return [...needed].filter((name) => !names.includes(name));
+}
+
+test('every module that a call needs besides is asked for at the press', () => {
+  const [, list] = /const WITH_TALK = \[([^\]]+)\]/.exec(readFileSync(new URL('js/main.js', root), 'utf8'));
+  const here = ['main.js', ...needs('main.js')];
+  const needed = needs('talk.js', 'connection.js').filter((name) => !here.includes(name));
+  assert.deepEqual([...list.matchAll(/'([^']+)'/g)].map(([, name]) => `${name}.js`).sort(), needed.sort());
 });
