@@ -24,14 +24,18 @@
 //! | `description.rs` | our SDP to five values, the partner's five values to SDP |
 //! | [`sas`] | the six emoji |
 //! | [`text`] | what the two type to each other |
+//! | [`breath`] | whether one of them takes a breath |
 //! | `peer.rs` and under it | the peer connection, and everything that is peculiar to the crate |
+//! | `delay.rs` | what is heard, said again a second later |
 //! | `padding.rs` | packets of one size, whatever is said |
 //! | `conversation.rs` | the task that owns a call and ties these together |
 //! | `call.rs` | [`Call`], the handle to it |
 //! | this one | from `hello` to the match |
 
+pub mod breath;
 mod call;
 mod conversation;
+mod delay;
 mod description;
 mod padding;
 mod peer;
@@ -69,6 +73,8 @@ pub struct Options {
     /// Opus packets of 20 ms each, sent in a loop from when the line is up, all padded to one size. Without any, this
     /// caller says nothing, in packets of the same size and rhythm.
     pub voice: Arc<[Bytes]>,
+    /// Says again what it hears, a second later and for some seconds, in place of `voice`.
+    pub echo: bool,
     /// How many of the partner's last packets are kept for [`Call::heard`].
     pub keep: usize,
 }
@@ -76,7 +82,7 @@ pub struct Options {
 impl Default for Options {
     /// No origin, no tap, silent; keeps one second.
     fn default() -> Self {
-        Self { origin: None, tap: None, voice: Arc::new([]), keep: 50 }
+        Self { origin: None, tap: None, voice: Arc::new([]), echo: false, keep: 50 }
     }
 }
 
@@ -139,6 +145,23 @@ impl Caller {
         let mut signalling = Signalling::connect(url, origin, options.tap.clone()).await?;
         signalling.hello(None).await?;
         Ok(Self { signalling, options, matched: None })
+    }
+
+    /// A caller in the server's own process, whom the server has for a partner already: [`call`](Self::call) is next.
+    pub(crate) fn inside(signalling: Signalling, options: Options) -> Self {
+        Self { signalling, options, matched: None }
+    }
+
+    /// Asks for the server's own caller, to hear oneself: [`call`](Self::call) is next.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::SlowDown`] when it cannot be had now; otherwise as [`join`](Self::join).
+    pub async fn hear_yourself(&mut self) -> Result<(), Error> {
+        self.signalling.send(&ClientMessage::HearYourself {}).await?;
+        let answered = timeout(JOIN_DEADLINE, self.answer(false));
+        self.matched = answered.await.map_err(|_| Error::Timeout("match"))??;
+        Ok(())
     }
 
     /// Asks to be paired, and waits until the server has put this caller in the queue or paired it.

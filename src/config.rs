@@ -7,7 +7,7 @@ use std::str::FromStr;
 
 use anyhow::{Context, bail};
 use clap::builder::FalseyValueParser;
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, value_parser};
 use thiserror::Error;
 use tracing::level_filters::LevelFilter;
 
@@ -16,6 +16,10 @@ use crate::protocol::Transport;
 
 /// The default of [`Config::listen`]: every address of the machine, IPv6 and IPv4.
 pub const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V6(Ipv6Addr::UNSPECIFIED), 8080);
+
+/// What [`Config::age`] can be, in years. Below it the law asks a parent first nearly everywhere; above, it is a slip of
+/// the finger.
+const AGES: std::ops::RangeInclusive<i64> = 13..=99;
 
 /// The fewest bytes of a secret in [`Config::secret_file`]: 128 bits, which nobody guesses.
 const MIN_SECRET_BYTES: usize = 16;
@@ -88,10 +92,18 @@ pub struct Config {
     #[arg(long, env = "SOTTO_TEXT_LINE", value_parser = FalseyValueParser::new())]
     pub text_line: bool,
 
+    /// From which age on somebody may come, which the first page says: in years, 13 to 99
+    #[arg(long, env = "SOTTO_AGE", value_name = "YEARS", default_value_t = 18, value_parser = value_parser!(u8).range(AGES))]
+    pub age: u8,
+
+    /// Ask visitors to tick a box before their first conversation, which says that they are old enough and will be kind
+    #[arg(long, env = "SOTTO_ASK_RULES", value_parser = FalseyValueParser::new())]
+    pub ask_rules: bool,
+
     /// How long calls may go on when the server is asked to stop, in seconds; it ends as soon as none is left. Whoever
     /// stops it has to wait for longer: Docker does so for 10 seconds, unless told otherwise
     #[arg(long, env = "SOTTO_DRAIN", value_name = "SECONDS", default_value_t = 5,
-        value_parser = clap::value_parser!(u32).range(..=MAX_DRAIN))]
+        value_parser = value_parser!(u32).range(..=MAX_DRAIN))]
     pub drain: u32,
 
     /// Share the port with the server that is started before this one is asked to stop, and that has this option as well:
@@ -116,6 +128,8 @@ impl Default for Config {
             tls_key: None,
             secret_file: None,
             text_line: false,
+            age: 18,
+            ask_rules: false,
             drain: 0,
             handover: false,
             log: LevelFilter::INFO,
@@ -334,6 +348,9 @@ mod tests {
             &["sotto", "--relay-host", "my_relay:8080"],
             &["sotto", "--relay-host", "relay:0"],
             &["sotto", "--log", "loud"],
+            &["sotto", "--age", "12"],
+            &["sotto", "--age", "100"],
+            &["sotto", "--age", "eighteen"],
             &["sotto", "--unknown"],
         ] {
             assert!(Cli::try_parse_from(wrong).is_err(), "{wrong:?}");

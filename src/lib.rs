@@ -20,17 +20,19 @@
 //! - [`guard`] is what anybody gets: limits by the network a visitor comes from, which keep no address.
 //! - [`protocol`] is the wire between page and server, [`clock`] the moment that is passed in, and `throttle` how fast a
 //!   connection is read.
-//! - [`caller`] is a visitor without a browser, for the tests and later for probes.
+//! - [`caller`] is a visitor without a browser, for the tests and later for probes; [`echo`] is one that the server itself
+//!   is, for somebody who wants to hear themself before a call.
 //! - [`config`] is what an operator can set. `port` is what the door and the relay stand on, and how it goes to the next
 //!   server.
 //!
-//! Imports point one way: `main → lib → web → {door, visitor} → {matchmaking, relay, guard} → mailbox → protocol`. A call is two symmetric
+//! Imports point one way: `main → lib → web → {door, echo} → {visitor, caller} → {matchmaking, relay, guard} → mailbox → protocol`. A call is two symmetric
 //! values, one owned by each side's visitor; there is no call table.
 
 pub mod caller;
 pub mod clock;
 pub mod config;
 pub mod door;
+pub mod echo;
 pub mod guard;
 pub mod mailbox;
 pub mod matchmaking;

@@ -56,8 +56,8 @@ pub struct TicketId(pub u64);
 /// What one visitor's task is told by the matchmaker or by its partner's task.
 #[derive(Debug, Clone)]
 pub enum Mail {
-    /// The matchmaker has paired this visitor.
-    Matched(Match),
+    /// The matchmaker has paired this visitor, whose wait this was; one that has moved on refuses it.
+    Matched(TicketId, Match),
     /// The partner's description.
     Describe {
         /// The call it belongs to.
@@ -93,16 +93,14 @@ pub enum Mail {
 /// One side's half of a match.
 #[derive(Debug, Clone)]
 pub struct Match {
-    /// The wait that it ends; a visitor that has moved on refuses it.
-    pub ticket: TicketId,
     /// The new call.
     pub call: CallId,
     /// This side.
     pub side: Side,
     /// Whether this side makes the offer.
     pub offerer: bool,
-    /// Who the partner is, so that the two can be kept apart afterwards.
-    pub partner: Person,
+    /// Who the partner is, so that the two can be kept apart afterwards; none where it is the server's own caller.
+    pub partner: Option<Person>,
     /// Where the partner can be told something.
     pub mailbox: Mailbox,
 }
@@ -126,7 +124,7 @@ impl Mailbox {
     /// that there is no room, and its socket's write deadline is about to end it. What the partner says of the call then
     /// is lost with the call; there is still room for its end.
     pub fn send(&self, mail: Mail) -> bool {
-        let must_arrive = matches!(mail, Mail::Matched(_) | Mail::Gone { .. });
+        let must_arrive = matches!(mail, Mail::Matched(..) | Mail::Gone { .. });
         (must_arrive || self.0.capacity() > RESERVED) && self.0.try_send(mail).is_ok()
     }
 }

@@ -20,6 +20,7 @@
 //! > {"type":"leave"}                            ends the wait or the call; back to idle
 //! < {"type":"ended","call":"…","why":"left"}
 //! > {"type":"report","call":"…","category":"other"}       in the call, or within ten minutes after it
+//! > {"type":"hear_yourself"}                    or this in place of join: matched with the server's own caller
 //! ```
 //!
 //! There is no field here in which an address could stand: a description carries keys and one payload
@@ -68,6 +69,10 @@ pub enum ClientMessage {
         /// False lets somebody met a moment ago be met again, if they say so as well.
         avoid_recent: bool,
     },
+    /// Asks for a call with the server's own caller, which says again what it hears. Only when idle. It is a call like any
+    /// other, with `matched` to begin with, but that nobody has to be waited for, that it lasts for half a minute at the
+    /// most, and that it can neither be reported nor keeps anybody apart.
+    HearYourself {},
     /// Ends the wait or the call and goes back to idle. Harmless when idle.
     Leave {},
     /// This side's session description. Once per call; the offerer's comes first.
@@ -84,7 +89,8 @@ pub enum ClientMessage {
         /// The virtual port of one of this side's allocations.
         port: Port,
     },
-    /// New ICE credentials for an ICE restart (RFC 8839 §4.4.1.1). The fingerprint cannot change.
+    /// New ICE credentials for an ICE restart (RFC 8839 §4.4.1.1). The fingerprint cannot change. From the answerer,
+    /// credentials that are in force already ask for a restart.
     Restart {
         /// The call it belongs to; ignored when that call is over.
         call: CallId,
@@ -151,7 +157,7 @@ pub enum ServerMessage {
         /// A virtual port on the relay.
         port: Port,
     },
-    /// The partner's new ICE credentials.
+    /// The partner's new ICE credentials; or those in force, with which an answerer asks for a restart.
     Restart {
         /// The call it belongs to.
         call: CallId,
@@ -167,8 +173,8 @@ pub enum ServerMessage {
         /// As much as is known of how it ended.
         why: EndReason,
     },
-    /// A `join` was not accepted, because too many have come from the same network: one is idle, and may join again
-    /// later. How much later is told as a duration, since the page's clock may be wrong.
+    /// A `join` or a `hear_yourself` was not accepted, because too many have come from the same network, or the server
+    /// has no more callers to give: one is idle, and may ask again later. How much later is told as a duration, since the page's clock may be wrong.
     SlowDown {
         /// Seconds, as in HTTP's Retry-After.
         retry_after: Pause,
@@ -262,9 +268,9 @@ pub enum ProblemCode {
     BadMessage,
     /// The first frame was not `hello`, or `hello` came twice.
     UnexpectedHello,
-    /// `join` while waiting already.
+    /// `join` or `hear_yourself` while waiting already.
     AlreadyWaiting,
-    /// `join` while in a call.
+    /// `join` or `hear_yourself` while in a call.
     AlreadyInCall,
     /// A description that is not this side's to give now: twice, too early, or with the wrong `setup`.
     UnexpectedDescription,

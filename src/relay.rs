@@ -171,6 +171,11 @@ impl Handle {
         self.server().revoke(Now::read(), call);
     }
 
+    /// The address that it listens on.
+    pub fn address(&self) -> SocketAddr {
+        self.0.address
+    }
+
     /// How often each limit was hit.
     pub fn counts(&self) -> &Arc<Counts> {
         &self.0.counts

@@ -4,6 +4,7 @@
 //! New --hello--> Idle --join--> Waiting --matched--> InCall --leave, partner gone--> Idle
 //!                                  ^                   |
 //!                                  +-- partner gone before the call began
+//!          Idle --hear yourself--> InCall, with the server's own caller
 //! ```
 //!
 //! A call is two of these, one on each side; nobody else keeps anything of it. Whatever arrives for a call that is
@@ -61,6 +62,8 @@ pub enum Input {
     Frame(ClientMessage),
     /// A mail from the matchmaker or the partner.
     Mail(Mail),
+    /// The call that [`Effect::HearYourself`] asked for; for the other side of it, the first input there is.
+    Echo(Match),
     /// The moment that [`Visitor::deadline`] named has come.
     Deadline,
     /// The socket is gone without a `leave`.
@@ -90,6 +93,8 @@ pub enum Effect {
         /// Whether this side makes the offer.
         offerer: bool,
     },
+    /// Find the server's own caller for this visitor, and give it to [`Input::Echo`]; or send that there is none now.
+    HearYourself,
     /// Put this wait into the queue.
     Join(Wait),
     /// Take it out again.
@@ -135,8 +140,8 @@ enum Phase {
 #[derive(Debug)]
 struct Call {
     matched: Match,
-    /// For going back to one's place.
-    wait: Wait,
+    /// For going back to one's place; whoever hears themself has none.
+    wait: Option<Wait>,
     /// When the match was.
     since: Instant,
     /// When it became this side's turn to describe itself.
@@ -152,6 +157,21 @@ struct Call {
 }
 
 impl Call {
+    fn new(matched: Match, wait: Option<Wait>, now: Instant) -> Box<Self> {
+        Box::new(Self {
+            turn: matched.offerer.then_some(now),
+            matched,
+            wait,
+            since: now,
+            described: false,
+            negotiated: None,
+            connected: false,
+            candidates: 0,
+            restarts: 0,
+            run: (None, 0),
+        })
+    }
+
     /// Whether there was time to say anything.
     fn has_lasted(&self, now: Instant) -> bool {
         self.since + QUICK <= now
@@ -172,12 +192,12 @@ impl Call {
 pub struct Past(VecDeque<(Instant, CallId, Person)>);
 
 impl Past {
-    fn push(&mut self, over: &Match, now: Instant) {
+    fn push(&mut self, call: CallId, partner: Person, now: Instant) {
         self.0.retain(|(end, ..)| now < *end + REPORT_WITHIN);
         if self.0.len() == MAX_PAST {
             self.0.pop_front();
         }
-        self.0.push_back((now, over.call, over.partner));
+        self.0.push_back((now, call, partner));
     }
 
     /// Who it was with, once.
@@ -208,6 +228,7 @@ impl Visitor {
         match input {
             Input::Frame(message) => self.frame(message, now, ticket, &mut effects),
             Input::Mail(mail) => self.mail(mail, now, ticket, &mut effects),
+            Input::Echo(matched) => self.meet(matched, None, now, &mut effects),
             Input::Deadline => self.overdue(now, &mut effects),
             Input::Away { untold } => {
                 // Only a call waits for somebody: the queue has others to pair.
@@ -307,6 +328,11 @@ impl Visitor {
                     self.wait(wait, effects);
                 }
             },
+            ClientMessage::HearYourself {} => match self.phase {
+                Phase::Waiting(_) => effects.push(problem(ProblemCode::AlreadyWaiting, "already waiting")),
+                Phase::InCall(_) => effects.push(problem(ProblemCode::AlreadyInCall, "already in a call")),
+                Phase::New | Phase::Idle => effects.push(Effect::HearYourself),
+            },
             ClientMessage::Leave {} => self.leave(EndReason::Left, now, effects),
             ClientMessage::Describe { call, description } => {
                 let Some(side) = self.call(call) else { return };
@@ -368,22 +394,9 @@ impl Visitor {
 
     fn mail(&mut self, mail: Mail, now: Now, ticket: impl FnOnce() -> TicketId, effects: &mut Vec<Effect>) {
         match mail {
-            Mail::Matched(matched) => match std::mem::replace(&mut self.phase, Phase::Idle) {
-                Phase::Waiting(wait) if wait.ticket == matched.ticket && self.away.is_none() => {
-                    let (call, side, offerer) = (matched.call, matched.side, matched.offerer);
-                    self.phase = Phase::InCall(Box::new(Call {
-                        turn: offerer.then_some(now.instant),
-                        matched,
-                        wait,
-                        since: now.instant,
-                        described: false,
-                        negotiated: None,
-                        connected: false,
-                        candidates: 0,
-                        restarts: 0,
-                        run: (None, 0),
-                    }));
-                    effects.push(Effect::Matched { call, side, offerer });
+            Mail::Matched(ticket, matched) => match std::mem::replace(&mut self.phase, Phase::Idle) {
+                Phase::Waiting(wait) if wait.ticket == ticket && self.away.is_none() => {
+                    self.meet(matched, Some(wait), now, effects);
                 }
                 // The match of a wait that was given up in the same moment.
                 phase => {
@@ -415,22 +428,22 @@ impl Visitor {
             }
             Mail::Gone { call, why } => {
                 let Some(side) = self.call(call) else { return };
-                if side.begun(now.instant) {
-                    let matched = side.matched.clone();
+                let place = side.wait.clone().filter(|_| !side.begun(now.instant));
+                if let Some(wait) = place {
+                    effects.push(Effect::Revoke(call));
+                    effects.push(Effect::Send(ServerMessage::Ended { call, why: EndReason::Vanished }));
+                    self.wait(Wait { ticket: ticket(), ..wait }, now, effects);
+                } else {
+                    let partner = side.matched.partner;
                     let why = if why == EndReason::Vanished { EndReason::Lost } else { why };
                     self.phase = Phase::Idle;
                     self.away = self.away.map(|_| now.instant);
-                    self.past.push(&matched, now.instant);
-                    effects.extend([
-                        Effect::KeepApart(matched.partner.visitor),
-                        Effect::Revoke(call),
-                        Effect::Send(ServerMessage::Ended { call, why }),
-                    ]);
-                } else {
-                    let wait = Wait { ticket: ticket(), ..side.wait.clone() };
+                    if let Some(partner) = partner {
+                        self.past.push(call, partner, now.instant);
+                        effects.push(Effect::KeepApart(partner.visitor));
+                    }
                     effects.push(Effect::Revoke(call));
-                    effects.push(Effect::Send(ServerMessage::Ended { call, why: EndReason::Vanished }));
-                    self.wait(wait, effects);
+                    effects.push(Effect::Send(ServerMessage::Ended { call, why }));
                 }
             }
         }
@@ -456,19 +469,27 @@ impl Visitor {
             Phase::InCall(side) => {
                 let call = side.matched.call;
                 let begun = side.begun(now.instant);
-                if begun {
-                    self.past.push(&side.matched, now.instant);
-                    effects.push(Effect::KeepApart(side.matched.partner.visitor));
-                }
-                if !side.has_lasted(now.instant) || side.owes_a_description() {
-                    effects.push(Effect::Dropped(side.matched.partner));
-                } else if !begun {
-                    effects.push(Effect::NotConnected(side.matched.partner));
+                if let Some(partner) = side.matched.partner {
+                    if begun {
+                        self.past.push(call, partner, now.instant);
+                        effects.push(Effect::KeepApart(partner.visitor));
+                    }
+                    if !side.has_lasted(now.instant) || side.owes_a_description() {
+                        effects.push(Effect::Dropped(partner));
+                    } else if !begun {
+                        effects.push(Effect::NotConnected(partner));
+                    }
                 }
                 effects.push(Effect::Revoke(call));
                 effects.push(Effect::Tell(side.matched.mailbox, Mail::Gone { call, why }));
             }
         }
+    }
+
+    fn meet(&mut self, matched: Match, wait: Option<Wait>, now: Now, effects: &mut Vec<Effect>) {
+        let (call, side, offerer) = (matched.call, matched.side, matched.offerer);
+        self.phase = Phase::InCall(Call::new(matched, wait, now.instant));
+        effects.push(Effect::Matched { call, side, offerer });
     }
 
     fn wait(&mut self, wait: Wait, effects: &mut Vec<Effect>) {

@@ -18,6 +18,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use serde_json::json;
 use tokio::sync::watch;
 use tower_http::compression::CompressionLayer;
 use tracing::warn;
@@ -41,6 +42,9 @@ const MAX_WRITE_BUFFER_BYTES: usize = 64 * 1024;
 
 /// Where it is asked whether the server is well.
 const HEALTH: &str = "/healthz";
+
+/// Where the first page finds what the operator has decided of it.
+const SETTINGS: &str = "/settings.json";
 
 /// How far a server is on its way out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -89,6 +93,7 @@ impl House {
 pub fn router(house: Arc<House>) -> Router {
     Router::new()
         .route(HEALTH, get(health))
+        .route(SETTINGS, get(settings))
         .fallback(files::serve)
         .layer(CompressionLayer::new())
         .route("/ws", get(upgrade))
@@ -97,6 +102,14 @@ pub fn router(house: Arc<House>) -> Router {
         .layer(middleware::from_fn_with_state(Arc::clone(&house), meet))
         .layer(middleware::from_fn(secure))
         .with_state(house)
+}
+
+/// What the operator has decided of the first page. Not written into its files, so that those stay the ones that everybody
+/// can compare with `hashes.txt`.
+async fn settings(State(house): State<Arc<House>>) -> Response {
+    let Config { age, ask_rules, .. } = &house.config;
+    let headers = [(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-cache")];
+    (headers, json!({ "age": age, "ask_rules": ask_rules }).to_string()).into_response()
 }
 
 /// Whether new visitors can be sent here.

@@ -10,7 +10,7 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use super::conversation::Conversation;
-use super::peer::{Heard, PeerError, Settings, Spoken};
+use super::peer::{Echo, Heard, PeerError, Settings, Spoken};
 use super::sas::{Emoji, SasError};
 use super::signalling::{Signalling, SignallingError};
 use super::{Caller, Error, Matched, Options};
@@ -79,6 +79,8 @@ pub(super) struct State {
     pub(super) bye: bool,
     pub(super) emoji: Option<Emoji>,
     pub(super) restarts: u32,
+    pub(super) breath: bool,
+    pub(super) their_breath: bool,
     pub(super) ending: Option<Ending>,
 }
 
@@ -87,6 +89,7 @@ pub(super) struct State {
 pub(super) enum Command {
     Restart,
     Send(Bytes),
+    Breathe(bool),
     Leave,
 }
 
@@ -107,12 +110,14 @@ impl Call {
                 username: matched.relay.username,
                 credential: matched.relay.credential,
                 spoken: spoken.clone(),
+                echo: caller.options.echo.then(|| Arc::new(Echo::default())),
                 voice: caller.options.voice.clone(),
             },
             heard: heard.clone(),
             ports: Vec::new(),
             sas: None,
             sas_deadline: None,
+            beat: None,
             state: state_in,
             lines: lines_in,
             commands: commands_out,
@@ -166,6 +171,21 @@ impl Call {
     /// [`Error::Timeout`] when there is none `within` that time.
     pub async fn line(&mut self, within: Duration) -> Result<String, Error> {
         timeout(within, self.lines.recv()).await.ok().flatten().ok_or(Error::Timeout("line"))
+    }
+
+    /// Takes a breath, or comes back: the partner is told within [`BEAT`](super::breath::BEAT), and hears nothing in between.
+    pub async fn breathe(&self, on: bool) {
+        let _ = self.commands.send(Command::Breathe(on)).await;
+    }
+
+    /// Waits until the partner takes a breath, or until they are back.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Timeout`] when that is not so `within` that time, [`Error::Ended`] when the call ended before.
+    pub async fn their_breath(&mut self, on: bool, within: Duration) -> Result<(), Error> {
+        let so = timeout(within, self.until(|state| state.their_breath == on));
+        so.await.map_err(|_| Error::Timeout("breath"))?
     }
 
     /// Waits until the call is over, and says how it ended. There is no deadline to how long people talk.

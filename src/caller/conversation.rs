@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep_until, timeout};
 use tracing::debug;
 
+use super::breath;
 use super::call::{Command, Ending, State};
 use super::peer::{Event, Heard, Peer, PeerError, Settings};
 use super::sas::{self, Run, SasError, Transcript, Value};
@@ -37,6 +38,8 @@ pub(super) struct Conversation {
     pub(super) sas: Option<(Run<Transcript>, (Value, Value))>,
     /// Until when it has to be over; from when the line is up, and `None` once it is over.
     pub(super) sas_deadline: Option<Instant>,
+    /// When the partner is told next whether this side takes a breath; from when the data channel is open.
+    pub(super) beat: Option<Interval>,
     pub(super) state: watch::Sender<State>,
     /// What the partner types.
     pub(super) lines: mpsc::Sender<String>,
@@ -78,10 +81,18 @@ impl Conversation {
                 command = self.commands.recv() => match command {
                     Some(Command::Restart) => in_time(self.restart()).await?,
                     Some(Command::Send(bytes)) => in_time(self.send(&bytes)).await?,
+                    Some(Command::Breathe(on)) => {
+                        self.state.send_modify(|state| state.breath = on);
+                        self.hold();
+                    }
                     Some(Command::Leave) => return Err(Ending::Left),
                     // The handle is gone: a crash, as far as anybody can tell.
                     None => return Err(Ending::Signalling(SignallingError::Closed(None))),
                 },
+                () = tick(&mut self.beat) => {
+                    let frame = breath::encode(self.state.borrow().breath);
+                    in_time(self.send(&frame)).await?;
+                }
                 () = sleep_until(deadline), if connecting => return Err(Ending::NotConnected),
                 () = until(self.sas_deadline) => return Err(SasError::Late.into()),
             }
@@ -121,6 +132,9 @@ impl Conversation {
                 let Some(peer) = &mut self.peer else {
                     return Ok(());
                 };
+                if peer.is_asked_to_restart(&ufrag) {
+                    return self.restart().await;
+                }
                 if let Some((ufrag, pwd)) = peer.restarted(ufrag, pwd).await? {
                     let restart = ClientMessage::Restart { call, ufrag, pwd };
                     self.signalling.send(&restart).await?;
@@ -167,7 +181,12 @@ impl Conversation {
                     self.sas_deadline = Some(Instant::now() + sas::DEADLINE);
                 }
             }
-            Event::Open => self.begin_sas().await?,
+            Event::Open => {
+                self.begin_sas().await?;
+                let mut beat = interval(breath::BEAT);
+                beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+                self.beat = Some(beat);
+            }
             Event::Bytes(bytes) => self.on_bytes(&bytes).await?,
             Event::Disconnected => debug!(%call, "the line is silent"),
             Event::Failed => return Err(Ending::LineLost),
@@ -205,6 +224,14 @@ impl Conversation {
             }
             return Ok(());
         }
+        if bytes.first() == Some(&breath::KIND) {
+            if let Some(theirs) = breath::decode(bytes) {
+                let tell = |state: &mut State| std::mem::replace(&mut state.their_breath, theirs) != theirs;
+                self.state.send_if_modified(tell);
+                self.hold();
+            }
+            return Ok(());
+        }
         let (Some(peer), Some((run, _))) = (&self.peer, &mut self.sas) else {
             return Err(SasError::Order.into());
         };
@@ -217,6 +244,12 @@ impl Conversation {
             self.state.send_modify(|state| state.emoji = Some(emoji));
         }
         Ok(())
+    }
+
+    /// While one of the two takes a breath, this side says nothing, in packets of the same size and rhythm.
+    fn hold(&self) {
+        let State { breath, their_breath, .. } = *self.state.borrow();
+        self.settings.spoken.hold(breath || their_breath);
     }
 
     /// Ends the call when a certificate is not the one that the emoji are about. On the wire an ICE restart has no
@@ -271,6 +304,16 @@ async fn in_time(step: impl Future<Output = Result<(), Ending>>) -> Result<(), E
 async fn until(deadline: Option<Instant>) {
     match deadline {
         Some(deadline) => sleep_until(deadline).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// The next beat; never, while there is none.
+async fn tick(beat: &mut Option<Interval>) {
+    match beat {
+        Some(beat) => {
+            beat.tick().await;
+        }
         None => std::future::pending().await,
     }
 }

@@ -18,7 +18,7 @@ use tokio::time::{Instant, timeout_at};
 use webrtc::peer_connection::crypto::{SignatureScheme, default_provider};
 
 use self::connection::{Connection, Happened};
-pub(crate) use self::voice::{Heard, Spoken};
+pub(crate) use self::voice::{Echo, Heard, Spoken};
 use super::description::DescriptionError;
 use super::sas::{SasError, Value};
 use crate::protocol::{Description, PayloadType, Port, Pwd, Ufrag};
@@ -62,6 +62,8 @@ pub(crate) struct Settings {
     pub(crate) credential: String,
     /// Opus packets to be sent once, first of all.
     pub(crate) spoken: Arc<Spoken>,
+    /// What the partner says, to be sent again a while later.
+    pub(crate) echo: Option<Arc<Echo>>,
     /// Opus packets of 20 ms each, sent in a loop; silence when there are none.
     pub(crate) voice: Arc<[Bytes]>,
 }
@@ -262,6 +264,11 @@ impl Peer {
     /// partner's held against the certificate that it has shown.
     pub(crate) async fn fingerprints(&self) -> Result<(Value, Value), SasError> {
         self.connection.fingerprints().await
+    }
+
+    /// Whether these are the credentials that the partner has already: so an answerer asks for an ICE restart.
+    pub(crate) fn is_asked_to_restart(&self, ufrag: &Ufrag) -> bool {
+        self.offerer && self.partner.as_ref().is_some_and(|partner| partner.ufrag == *ufrag)
     }
 
     /// Sends bytes over the data channel.

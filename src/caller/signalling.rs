@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
 use tokio::net::TcpStream;
+use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::http::header::ORIGIN;
@@ -30,6 +31,9 @@ const FRAME_DEADLINE: Duration = Duration::from_secs(5);
 /// Read and write buffers of the socket, in bytes: frames are far smaller, and tungstenite's own default of
 /// 128 KiB would be what many callers in one process cost most.
 const SOCKET_BUFFER_BYTES: usize = 4 * 1024;
+
+/// How many frames may wait in each direction where there is no socket: more than a call has.
+const INSIDE_FRAMES: usize = 64;
 
 /// What can go wrong on a socket. No value of these carries an address or a frame's text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -98,12 +102,35 @@ impl Tap {
 /// One socket to the server.
 #[derive(Debug)]
 pub struct Signalling {
-    socket: WebSocketStream<TcpStream>,
+    way: Way,
     server: SocketAddr,
     tap: Option<Tap>,
 }
 
+/// How frames go.
+#[derive(Debug)]
+enum Way {
+    Socket(Box<WebSocketStream<TcpStream>>),
+    /// Within the server's own process.
+    Inside(mpsc::Sender<ClientMessage>, mpsc::Receiver<ServerMessage>),
+}
+
+/// The server's end of a [`Signalling`] that has no socket.
+pub(crate) struct Inside {
+    /// What the caller says. Ends when the caller is gone.
+    pub(crate) from: mpsc::Receiver<ClientMessage>,
+    /// What the caller is told.
+    pub(crate) to: mpsc::Sender<ServerMessage>,
+}
+
 impl Signalling {
+    /// For a caller in the server's own process: the same frames, with no socket between. The relay is at `server`.
+    pub(crate) fn inside(server: SocketAddr) -> (Self, Inside) {
+        let (said, from) = mpsc::channel(INSIDE_FRAMES);
+        let (to, told) = mpsc::channel(INSIDE_FRAMES);
+        (Self { way: Way::Inside(said, told), server, tap: None }, Inside { from, to })
+    }
+
     /// Opens the socket. An empty path stands for `/ws`. Without an `origin` there is no `Origin` header,
     /// which a server accepts only where its operator allows native callers.
     ///
@@ -133,7 +160,7 @@ impl Signalling {
             stream.set_nodelay(true).map_err(|error| SignallingError::Unreachable(error.kind()))?;
             let server = stream.peer_addr().map_err(|error| SignallingError::Unreachable(error.kind()))?;
             let (socket, _) = client_async_with_config(request, stream, Some(config)).await.map_err(lost)?;
-            Ok(Self { socket, server, tap })
+            Ok(Self { way: Way::Socket(Box::new(socket)), server, tap })
         };
         timeout(CONNECT_DEADLINE, open).await.map_err(|_| SignallingError::Timeout("handshake"))?
     }
@@ -150,6 +177,9 @@ impl Signalling {
     /// [`SignallingError::Closed`], or [`Timeout`](SignallingError::Timeout) when the other end has not
     /// read for five seconds.
     pub async fn send(&mut self, message: &ClientMessage) -> Result<(), SignallingError> {
+        if let Way::Inside(said, _) = &self.way {
+            return said.try_send(message.clone()).map_err(|_| SignallingError::Closed(None));
+        }
         // Every message is made of strings, numbers and lists: there is nothing here that JSON cannot say.
         let text = serde_json::to_string(message).map_err(|_| SignallingError::Protocol)?;
         self.send_raw(Message::text(text)).await
@@ -164,7 +194,10 @@ impl Signalling {
         if let (Some(tap), Message::Text(text)) = (&self.tap, &message) {
             tap.keep(RawFrame::Sent(text.to_string()));
         }
-        timeout(FRAME_DEADLINE, self.socket.send(message))
+        let Way::Socket(socket) = &mut self.way else {
+            return Err(SignallingError::Closed(None));
+        };
+        timeout(FRAME_DEADLINE, socket.send(message))
             .await
             .map_err(|_| SignallingError::Timeout("room in the socket"))?
             .map_err(lost)
@@ -178,8 +211,12 @@ impl Signalling {
     /// [`SignallingError::Closed`] at the end of the socket, [`Protocol`](SignallingError::Protocol) for a
     /// frame that is not one of the protocol.
     pub async fn next(&mut self) -> Result<ServerMessage, SignallingError> {
+        let socket = match &mut self.way {
+            Way::Socket(socket) => socket,
+            Way::Inside(_, told) => return told.recv().await.ok_or(SignallingError::Closed(None)),
+        };
         loop {
-            match self.socket.next().await {
+            match socket.next().await {
                 Some(Ok(Message::Text(text))) => {
                     if let Some(tap) = &self.tap {
                         tap.keep(RawFrame::Received(text.to_string()));
@@ -215,10 +252,12 @@ impl Signalling {
 
     /// Closes the socket with the closing handshake (RFC 6455 §7), as a tab does. Dropping it instead is what
     /// a killed process does.
-    pub async fn close(mut self) {
+    pub async fn close(self) {
+        let Way::Socket(socket) = self.way else { return };
+        let mut socket = *socket;
         let farewell = async {
-            let _ = self.socket.close(None).await;
-            while let Some(Ok(_)) = self.socket.next().await {}
+            let _ = socket.close(None).await;
+            while let Some(Ok(_)) = socket.next().await {}
         };
         let _ = timeout(FRAME_DEADLINE, farewell).await;
     }

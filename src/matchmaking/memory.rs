@@ -145,14 +145,14 @@ impl Matchmaker {
             let call = Uuid::new_v4();
             // The newer side is at its screen this very moment, so its offer is made without delay.
             let matched = |side: Side, own: &Ticket, partner: &Ticket, mailbox: &Mailbox| {
-                Mail::Matched(Match {
-                    ticket: own.id,
+                let matched = Match {
                     call,
                     side,
                     offerer: side == Side::B,
-                    partner: Person { visitor: partner.visitor, whence: partner.whence },
+                    partner: Some(Person { visitor: partner.visitor, whence: partner.whence }),
                     mailbox: mailbox.clone(),
-                })
+                };
+                Mail::Matched(own.id, matched)
             };
             let gone = Mail::Gone { call, why: EndReason::Vanished };
             let newer_is_there = newer.send(matched(Side::B, &pair.newer, &pair.older, &older));
@@ -201,7 +201,7 @@ mod tests {
         maker.join(ticket(&maker, Role::Either, now), one, now);
         maker.join(ticket(&maker, Role::Either, now), two, now);
         let (one, two) = (read(&mut one_in), read(&mut two_in));
-        let ([Mail::Matched(one)], [Mail::Matched(two)]) = (&one[..], &two[..]) else {
+        let ([Mail::Matched(_, one)], [Mail::Matched(_, two)]) = (&one[..], &two[..]) else {
             panic!("one match each");
         };
         assert_eq!(one.call, two.call);
@@ -220,7 +220,7 @@ mod tests {
             drop(if older_is_gone { older_in.close() } else { newer_in.close() });
             maker.join(ticket(&maker, Role::Either, now), newer, now);
             let mails = read(if older_is_gone { &mut newer_in } else { &mut older_in });
-            let [Mail::Matched(matched), Mail::Gone { call, why: EndReason::Vanished }] = &mails[..] else {
+            let [Mail::Matched(_, matched), Mail::Gone { call, why: EndReason::Vanished }] = &mails[..] else {
                 panic!("a match that is taken back: {mails:?}");
             };
             assert_eq!(matched.call, *call);

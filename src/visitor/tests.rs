@@ -98,14 +98,17 @@ impl Scene {
     }
 
     fn matched_mail(&self, ticket: TicketId, offerer: bool) -> Input {
-        Input::Mail(Mail::Matched(Match {
-            ticket,
+        Input::Mail(Mail::Matched(ticket, self.half(offerer, Some(PARTNER))))
+    }
+
+    fn half(&self, offerer: bool, partner: Option<Person>) -> Match {
+        Match {
             call: CALL,
             side: if offerer { Side::B } else { Side::A },
             offerer,
-            partner: PARTNER,
+            partner,
             mailbox: self.mailbox.clone(),
-        }))
+        }
     }
 
     /// The effects in short.
@@ -124,6 +127,7 @@ impl Scene {
             }
             Effect::Welcome(call) => format!("welcome {}", call.is_some()),
             Effect::Matched { offerer, .. } => format!("matched {offerer}"),
+            Effect::HearYourself => "hear yourself".to_owned(),
             Effect::Join(wait) => format!("join {}", wait.ticket.0),
             Effect::LeaveQueue(ticket) => format!("leave {}", ticket.0),
             Effect::Tell(mailbox, mail) => {
@@ -133,7 +137,7 @@ impl Scene {
                     Mail::Describe { .. } => "tell describe".to_owned(),
                     Mail::Candidate { .. } => "tell candidate".to_owned(),
                     Mail::Restart { .. } => "tell restart".to_owned(),
-                    Mail::Matched(_) => "tell matched".to_owned(),
+                    Mail::Matched(..) => "tell matched".to_owned(),
                 }
             }
             Effect::KeepApart(_) => "keep apart".to_owned(),
@@ -416,6 +420,48 @@ fn the_end_of_the_task_undoes_everything_once() {
     assert_eq!(scene.partner.close().len(), 2, "the description and the end");
 }
 
+#[test]
+fn whoever_hears_themself_is_in_a_call_and_of_no_concern_to_anybody_else() {
+    let ask = || Input::Frame(ClientMessage::HearYourself {});
+    let hearing = || {
+        let mut scene = Scene::new();
+        scene.put(hello());
+        assert_eq!(scene.put(ask()), ["hear yourself"]);
+        let half = scene.half(true, None);
+        assert_eq!(scene.put(Input::Echo(half)), ["matched true"]);
+        scene
+    };
+    // Where there is none to be had, one is idle still.
+    let mut scene = Scene::new();
+    scene.put(hello());
+    assert_eq!(scene.put(ask()), ["hear yourself"]);
+    assert_eq!(scene.put(join()), ["send waiting", "join 1"]);
+    assert_eq!(scene.put(ask()), ["problem AlreadyWaiting"]);
+
+    let mut scene = hearing();
+    assert_eq!(scene.put(ask()), ["problem AlreadyInCall"]);
+    assert_eq!(scene.put(join()), ["problem AlreadyInCall"]);
+    // Left at any time, it drops nobody and keeps nobody apart, and there is nobody to report.
+    assert_eq!(scene.put(leave()), ["revoke", "tell gone Left"]);
+    let mut scene = hearing();
+    scene.put(describe(Setup::Actpass));
+    scene.put(Input::Mail(Mail::Describe { call: CALL, description: description(Setup::Active) }));
+    scene.put(connected());
+    let report = Input::Frame(ClientMessage::Report { call: CALL, category: Category::Other });
+    assert_eq!(scene.put(report), ["revoke", "tell gone Left"]);
+    // Gone before or after it began, nobody is put into a queue that they were not in.
+    for begun in [false, true] {
+        let mut scene = hearing();
+        if begun {
+            scene.put(describe(Setup::Actpass));
+            scene.put(Input::Mail(Mail::Describe { call: CALL, description: description(Setup::Active) }));
+            scene.put(connected());
+        }
+        assert_eq!(scene.put(gone(EndReason::Vanished)), ["revoke", "ended Lost"]);
+        assert_eq!(scene.put(join()), ["send waiting", "join 1"]);
+    }
+}
+
 /// Many visitors over a real matchmaker; mails are read in whatever order the history says.
 struct House {
     maker: Matchmaker,
@@ -452,6 +498,7 @@ impl House {
                 Effect::Send(_)
                 | Effect::Welcome(_)
                 | Effect::Matched { .. }
+                | Effect::HearYourself
                 | Effect::Revoke(_)
                 | Effect::Dropped(_)
                 | Effect::NotConnected(_)

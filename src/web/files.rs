@@ -69,6 +69,8 @@ pub async fn serve(method: Method, uri: Uri, headers: HeaderMap) -> Response {
         "" => "index.html",
         "accessibility" => "accessibility.html",
         "privacy" => "privacy.html",
+        "rules" => "rules.html",
+        "help" => "help.html",
         path => path,
     };
     if path == HASHES {

@@ -14,7 +14,8 @@ use super::lobby::{Door, Owner};
 use super::pulse::{Beat, Pulse};
 use super::{House, Leaving};
 use crate::clock::Now;
-use crate::guard::{Home, Kind, Pass};
+use crate::echo;
+use crate::guard::{Home, Kind, Pass, Place};
 use crate::mailbox::{Inbox, Mail, Mailbox, Person, VisitorId, Whence, mailbox};
 use crate::matchmaking::Ticket;
 use crate::protocol::{
@@ -126,6 +127,18 @@ impl Line {
                     let text_line = house.config.text_line;
                     frames.push(ServerMessage::Matched { call, side, offerer, relay, text_line });
                 }
+                Effect::HearYourself => match self.echo(now.instant) {
+                    Ok(pass) => {
+                        let mut leaving = self.leaving.clone();
+                        let over = async move {
+                            // An error would mean that the house is gone, which is as good.
+                            let _ = leaving.wait_for(|leaving| *leaving != Leaving::No).await;
+                        };
+                        let matched = echo::start(house.relay.clone(), over, pass, self.mailbox.clone());
+                        frames.extend(self.apply(Input::Echo(matched)));
+                    }
+                    Err(wait) => frames.push(slow_down(wait)),
+                },
                 // Nobody is paired any more, and who would wait is told so before anything else.
                 Effect::Join(_) if *self.leaving.borrow() != Leaving::No => {}
                 Effect::Join(Wait { ticket, languages, role, avoid_recent, joined }) => {
@@ -178,7 +191,15 @@ impl Line {
             return Some(ServerMessage::CoolDown { retry_after: CoolDown::at_least(left), category });
         }
         let wait = guard.wait(Kind::Drop, &self.home, now).or_else(|| guard.take(Kind::Join, &self.home, now).err())?;
-        Some(ServerMessage::SlowDown { retry_after: Pause::at_least(wait.max(SHORTEST_PAUSE)) })
+        Some(slow_down(wait))
+    }
+
+    /// A place for an echo, or how long there will be none.
+    fn echo(&self, now: Instant) -> Result<Pass, Duration> {
+        let guard = &self.house.guard;
+        let pass = guard.enter(Place::Echo, Some(&self.home)).ok_or(echo::AT_MOST)?;
+        guard.take(Kind::Echo, &self.home, now)?;
+        Ok(pass)
     }
 
     /// Makes a resume token and forgets the one before. `None` when the system has no random bytes to give.
@@ -318,8 +339,9 @@ impl Pump {
                 return if self.pulse.frame(now) { Next::Go } else { self.close(CloseCode::TooFast).await };
             }
             Some(Ok(Message::Close(frame))) => {
-                // A browser that leaves says 1001, a program that is done says 1000. Anything else was not meant.
-                let meant = frame.is_some_and(|frame| matches!(frame.code, 1000 | 1001));
+                // A program that is done says 1000. A browser says 1001 for a page that goes, which has said `leave`
+                // before, and for one that it lays to rest, which comes back. Anything else was not meant.
+                let meant = frame.is_some_and(|frame| frame.code == 1000);
                 if meant {
                     self.line.apply(Input::Frame(ClientMessage::Leave {}));
                     return Next::Stop;
@@ -350,7 +372,8 @@ impl Pump {
             }
             Ok(message) => {
                 let joins = matches!(message, ClientMessage::Join { .. });
-                if joins && *self.line.leaving.borrow() != Leaving::No {
+                let begins = joins || matches!(message, ClientMessage::HearYourself {});
+                if begins && *self.line.leaving.borrow() != Leaving::No {
                     return self.say_closing(Duration::ZERO).await;
                 }
                 match joins.then(|| self.line.refuses(now)).flatten() {
@@ -500,6 +523,11 @@ impl Pump {
         self.guest = None;
         Next::Stop
     }
+}
+
+/// Asks for a pause of about this length.
+fn slow_down(wait: Duration) -> ServerMessage {
+    ServerMessage::SlowDown { retry_after: Pause::at_least(wait.max(SHORTEST_PAUSE)) }
 }
 
 /// The next message; never returns while there is no socket. Cancel-safe.

@@ -19,6 +19,21 @@ export class CallView {
     this.#words = words;
   }
 
+  /** @param {import('./types.js').State} state */
+  render({ name, muted, unheard, breath, theirs }) {
+    // A line that is thin, or not there yet, comes before what happens on it.
+    if (name === 'connecting' || name === 'rejoining') this.#write('call-title', `${name}.title`);
+    if (name === 'talking') {
+      this.#write('call-title', breath && theirs ? 'breath.both' : breath ? 'breath.mine' : theirs ? 'breath.theirs' : 'talking.title');
+    }
+    this.#write('muted', breath ? 'breath.mine.text' : theirs ? 'breath.theirs.text' : unheard ? 'voice.unheard' : muted ? 'muted' : null);
+    const button = this.#one('breath');
+    button.dataset.word = breath ? 'breath.back' : 'breath';
+    this.#write('breath', breath ? 'breath.back' : 'breath');
+    button.classList.toggle('primary', breath);
+    this.#document.documentElement.toggleAttribute('data-held', breath || theirs);
+  }
+
   /**
    * Puts the six emoji where they can be compared, or takes them away. Nothing announces them: that would talk over the
    * partner.
@@ -44,6 +59,16 @@ export class CallView {
     const element = this.#document.createElement(tag);
     element.textContent = text;
     return element;
+  }
+
+  /**
+   * @param {string} part
+   * @param {import('./words.js').Word | null} word
+   */
+  #write(part, word) {
+    const element = this.#one(part);
+    const text = word ? this.#words.say(word) : '';
+    if (element.textContent !== text) element.textContent = text;
   }
 
   /** @param {string} part */

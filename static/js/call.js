@@ -4,19 +4,20 @@
  * are not either. What is done to it is done in order, one thing after the other.
  */
 
+import { Breath, KIND as BREATH } from './breath.js';
 import { BYE_MS, Channel } from './channel.js';
 import { candidate, compose, extract, iceServer, relayedPort } from './description.js';
-import { KIND, TextLine } from './text.js';
+import { KIND as TEXT, TextLine } from './text.js';
 import { Verification } from './verification.js';
 
 /** @typedef {import('./types.js').Description} Description */
 /** @typedef {import('./types.js').PartnerFrame} PartnerFrame */
 
-/** @type {ConstructorParameters<typeof TextLine>[0]} */
+/** @type {import('./types.js').Clock} */
 const CLOCK = {
   now: () => performance.now(),
-  setTimer: (run, ms) => window.setTimeout(run, ms),
-  clearTimer: (timer) => window.clearTimeout(timer),
+  setTimer: (run, ms) => setTimeout(run, ms),
+  clearTimer: (timer) => clearTimeout(timer),
 };
 
 /** More candidates than a browser makes. */
@@ -28,6 +29,7 @@ export class Call {
   #pc;
   #channel;
   #verification;
+  #breath;
   /** @type {TextLine | null} where the two may type */
   #text;
   #track;
@@ -53,9 +55,9 @@ export class Call {
    * @param {import('./shaper.js').Shaper} shaper
    * @param {Location} page where the page was loaded from, and the relay is
    * @param {import('./types.js').CallHandlers} handlers
-   * @param {typeof RTCPeerConnection} [Connection] that of the window to call from
+   * @param {typeof RTCPeerConnection} Connection that of the window to call from
    */
-  constructor({ offerer, relay, text_line: typing }, track, shaper, page, handlers, Connection = RTCPeerConnection) {
+  constructor({ offerer, relay, text_line: typing }, track, shaper, page, handlers, Connection) {
     this.#handlers = handlers;
     this.#offerer = offerer;
     this.#track = track;
@@ -79,9 +81,14 @@ export class Call {
       onFrame: (frame) => this.#channel.send(frame),
       onLine: handlers.onLine,
     }) : null;
+    this.#breath = new Breath(CLOCK, {
+      onFrame: (frame) => this.#channel.send(frame),
+      onChange: handlers.onBreath,
+    });
     this.#channel = new Channel(pc, {
       onOpen: () => {
         this.#verification.begin();
+        this.#breath.open();
         this.#text?.open();
       },
       onBytes: (bytes) => this.#receiveBytes(bytes),
@@ -120,12 +127,15 @@ export class Call {
     });
   }
 
-  /** An ICE restart (RFC 8839 §4.4.1.1). Only the offerer may begin one. */
+  /**
+   * An ICE restart (RFC 8839 §4.4.1.1). Only the offerer may begin one; the answerer asks for it, with the credentials that
+   * are in force.
+   */
   restart() {
-    if (!this.#offerer) return;
     this.#do(async () => {
       // Before the first answer there is nothing to restart.
       if (!this.#partner) return;
+      if (!this.#offerer) return this.#tellRenewed();
       this.#unsent = [];
       await this.#pc.setLocalDescription(await this.#pc.createOffer({ iceRestart: true }));
       this.#tellRenewed();
@@ -135,13 +145,19 @@ export class Call {
   /**
    * Another one is sent, or nothing, and the one before is stopped.
    * @param {MediaStreamTrack | null} track
-   * @param {boolean} [atOnce] the one before is silent from this moment on, however long the other takes
+   * @param {boolean} [atOnce] the one before is over from this moment on, however long the other takes, and nothing that
+   *   unmutes brings it back
    */
   replaceTrack(track, atOnce = false) {
     const before = this.#track;
-    if (before && atOnce) before.enabled = false;
+    if (atOnce) before?.stop();
     this.#track = track;
     void this.#do(() => this.#sender?.replaceTrack(track)).then(() => before?.stop());
+  }
+
+  /** What the browser has measured. */
+  stats() {
+    return this.#pc.getStats();
   }
 
   /** Types to the partner, where that is possible. @param {string} text */
@@ -149,25 +165,33 @@ export class Call {
     this.#text?.type(text);
   }
 
+  /** Whether this side takes a breath, which the partner's page is told. @param {boolean} on */
+  breathe(on) {
+    this.#breath.take(on);
+  }
+
   /**
    * Ends it. A farewell tells "left" from "line lost" on the other side, even when the server is gone.
    * @param {boolean} bye
+   * @param {boolean} [atOnce] the farewell may be lost
    */
-  close(bye) {
+  close(bye, atOnce = false) {
     if (this.#closed) return;
     this.#closed = true;
     this.#pc.onicecandidate = this.#pc.ontrack = this.#pc.onconnectionstatechange = null;
     this.#channel.close();
     this.#verification.close();
+    this.#breath.close();
     this.#text?.close();
     this.#track?.stop();
-    if (bye && this.#channel.bye()) setTimeout(() => this.#pc.close(), BYE_MS);
+    if (bye && this.#channel.bye() && !atOnce) setTimeout(() => this.#pc.close(), BYE_MS);
     else this.#pc.close();
   }
 
   /** From the partner's page. The first byte says whose they are. @param {Uint8Array<ArrayBuffer>} bytes */
   #receiveBytes(bytes) {
-    if (bytes[0] === KIND) this.#text?.receive(bytes);
+    if (bytes[0] === TEXT) this.#text?.receive(bytes);
+    else if (bytes[0] === BREATH) this.#breath.receive(bytes);
     // What nobody else knows is the emoji's to judge: while they are being found, it ends the call.
     else this.#verification.receive(bytes);
   }
@@ -182,7 +206,7 @@ export class Call {
   /** Nothing has been sent yet by this one. @param {RTCRtpSender} sender */
   #send(sender) {
     this.#sender = sender;
-    this.#shaper.shape(sender);
+    this.#handlers.onShaped(this.#shaper.shape(sender));
   }
 
   /** Makes the local description and tells the partner's page what it cannot know of it. */
@@ -214,10 +238,8 @@ export class Call {
    * @param {{ ufrag: string, pwd: string }} credentials
    */
   async #meetAgain(partner, { ufrag, pwd }) {
-    if (this.#offerer && this.#pc.signalingState !== 'have-local-offer') {
-      // An answer to an offer that a later one had replaced was taken for the answer to the later one.
-      return this.restart();
-    }
+    // Asked for one; or an answer to an offer that a later one had replaced was taken for the answer to the later one.
+    if (this.#offerer && (ufrag === partner.ufrag || this.#pc.signalingState !== 'have-local-offer')) return this.restart();
     this.#partner = { ...partner, ufrag, pwd };
     this.#candidates = 0;
     if (!this.#offerer) this.#unsent = [];
@@ -274,7 +296,8 @@ export class Call {
     }).catch((error) => {
       if (this.#closed) return;
       console.warn('call:', error);
-      this.#handlers.onFailed();
+      // A line that is up stays so, and nothing would say later that it is.
+      if (this.#pc.connectionState !== 'connected') this.#handlers.onFailed();
     });
     return this.#queue;
   }

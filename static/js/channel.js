@@ -9,6 +9,7 @@
  * |---|---|---|
  * | 1, 2, 3 | 33 | the six emoji, `sas.js` |
  * | 4 | 2,003 | a line of text, `text.js` |
+ * | 5 | 2 | whether this side takes a breath, `breath.js` |
  */
 
 /** The whole of a farewell. */

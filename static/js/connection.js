@@ -16,6 +16,9 @@ export const LONGEST_WAIT_MS = 15_000;
 /** An attempt that has brought no `welcome` by then is given up: some networks swallow the first packet. */
 export const WELCOME_WITHIN_MS = 10_000;
 
+/** For how long the server takes a report of a call that is over: `REPORT_WITHIN` in `src/visitor.rs`. */
+export const REPORT_WITHIN_MS = 600_000;
+
 /** Frames of a call that are kept while the socket is away; a restart with its candidates is under ten. */
 const MAX_KEPT = 64;
 
@@ -33,6 +36,10 @@ export class Connection {
   #resume;
   /** @type {(ClientFrame & { call: string })[]} */
   #kept = [];
+  /** Whether it is closed for its owner, and still there for a report that is to go out. */
+  #lingering = false;
+  /** @type {number | null} */
+  #farewell = null;
 
   /**
    * @param {string} url
@@ -47,15 +54,33 @@ export class Connection {
 
   /** Opens the socket, and keeps it open until `close`. Harmless when it is. */
   open() {
+    this.#stopLingering();
     if (!this.#socket) this.#attempt();
   }
 
-  /** Closes the socket for good. The token stays: it keeps two who have just talked apart the next time, too. */
+  /**
+   * Closes the socket for good. The token stays: it keeps two who have just talked apart the next time, too. A report
+   * that waits for the socket is sent first, unheard by anybody here, or given up when the server would not take it.
+   */
   close() {
+    this.#kept = this.#kept.filter(({ type }) => type === 'report');
+    if (this.#kept.length === 0) return this.#end();
+    this.#lingering = true;
+    this.#farewell ??= this.#surroundings.setTimer(() => this.#end(), REPORT_WITHIN_MS);
+  }
+
+  #end() {
+    this.#stopLingering();
     this.#stopTimer();
     this.#drop();
     this.#failures = 0;
     this.#kept = [];
+  }
+
+  #stopLingering() {
+    this.#lingering = false;
+    if (this.#farewell !== null) this.#surroundings.clearTimer(this.#farewell);
+    this.#farewell = null;
   }
 
   /** The moment is good for an attempt (the page is seen again): do not sit out the wait. */
@@ -81,9 +106,12 @@ export class Connection {
     const data = write(frame);
     if (this.#up) {
       this.#socket?.send(data);
-    } else if ('call' in frame && this.#kept.length < MAX_KEPT) {
+    } else if ('call' in frame && (frame.type === 'report' || this.#kept.length < MAX_KEPT)) {
       // New ICE credentials make what was gathered for the old ones void.
-      if (frame.type === 'restart') this.#kept = this.#kept.filter(({ type }) => type !== 'restart' && type !== 'candidate');
+      if (frame.type === 'restart') {
+        if (this.#kept.some((other) => other.type === 'restart' && other.ufrag === frame.ufrag)) return;
+        this.#kept = this.#kept.filter(({ type }) => type !== 'restart' && type !== 'candidate');
+      }
       this.#kept.push(frame);
     }
   }
@@ -101,7 +129,8 @@ export class Connection {
       const frame = read(data);
       if (!frame) return;
       if (frame.type === 'welcome') this.#welcomed(frame);
-      this.#handlers.onFrame(frame);
+      if (!this.#lingering) this.#handlers.onFrame(frame);
+      else if (frame.type === 'welcome') this.#end();
     };
     socket.onclose = () => this.#lost();
   }
@@ -124,7 +153,7 @@ export class Connection {
     const bound = Math.min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** this.#failures);
     this.#failures += 1;
     this.#timer = this.#surroundings.setTimer(() => this.#attempt(), this.#surroundings.random() * bound);
-    this.#handlers.onDown();
+    if (!this.#lingering) this.#handlers.onDown();
   }
 
   #drop() {

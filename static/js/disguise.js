@@ -37,6 +37,8 @@ export class Disguise {
   #broken = false;
   /** The context's clock when it was last looked at. */
   #clock = 0;
+  /** When that was, on the clock of events. */
+  #looked = -Infinity;
   /** What was told last. @type {boolean | null} */
   #told = null;
   #looking = 0;
@@ -137,6 +139,10 @@ export class Disguise {
   }
 
   #look() {
+    const now = this.#window.performance.now();
+    // Where everything stood still for a while two of them follow at once, and no sound can have moved between them.
+    if (now - this.#looked < LOOK_MS / 2) return;
+    this.#looked = now;
     const clock = this.#context?.currentTime ?? 0;
     const moves = clock > this.#clock;
     this.#clock = clock;

@@ -30,13 +30,17 @@ export function primary(tags) {
 
 /**
  * The region that somebody's language settings suggest, or `null`. Nobody is located.
+ *
+ * Browsers put `en-US` at the end of nearly every list (a German Firefox comes with `de, en-US, en`): where something
+ * else comes first it says nothing of where somebody is.
  * @param {readonly string[]} tags
  */
 export function region(tags) {
+  const english = tags[0]?.toLowerCase().split('-')[0] === 'en';
   for (const tag of tags) {
     try {
       const locale = new Intl.Locale(tag);
-      if (locale.region) return locale.region;
+      if (locale.region && (english || locale.baseName !== 'en-US')) return locale.region;
     } catch {
       // Not a language tag.
     }

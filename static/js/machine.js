@@ -8,6 +8,7 @@
  *    ▲               │                │  ▲  └─(hidden)─▶ offered ─accept─┘          │           │
  *    └──stop── mic-problem    paused, offline                                       ▼           ▼
  *                                                                     resting ◀── ended ──again──▶ asking
+ * landing ─hear-yourself─▶ asking ─granted─▶ hearing ─▶ heard
  * ```
  *
  * The socket, the microphone and the call live beside the states: losing the socket never ends a call, and
@@ -25,7 +26,7 @@
 /** @typedef {import('./types.js').FrameRow} FrameRow */
 
 /** @type {readonly Name[]} */
-export const NAMES = ['landing', 'asking', 'mic-problem', 'waiting', 'paused', 'cooling', 'offered', 'connecting', 'talking', 'rejoining', 'ended', 'resting', 'offline'];
+export const NAMES = ['landing', 'asking', 'mic-problem', 'waiting', 'paused', 'cooling', 'offered', 'connecting', 'talking', 'rejoining', 'ended', 'resting', 'offline', 'hearing', 'heard'];
 
 /** How long things may take, in milliseconds. A call is never ended by one of these while its line is up. */
 export const MS = {
@@ -35,6 +36,8 @@ export const MS = {
   quiet: 60_000,
   /** A lost socket is usually back within this; the page stays still for it. */
   unreachable: 2_000,
+  /** On a slow line the first socket and the scripts of a call take their time; the page is no less there for it. */
+  reaching: 8_000,
   /** To come back to the tab. Under the 25 s that the server waits for a description. */
   offer: 20_000,
   /** Both descriptions are known; a line that works is up within a second, a bad one within ten. */
@@ -45,10 +48,16 @@ export const MS = {
   weak: 2_500,
   /** To walk through a tunnel or from one network into another. */
   rejoining: 30_000,
+  /** The same where the server is gone or knows nothing of the call, so that nobody can begin ICE anew. */
+  forgotten: 5_000,
   /** One restart is given this long before the next. */
-  restart: 6_000,
+  restart: 4_000,
+  /** To say a few words and have them back. Under the 30 s that the server gives it. */
+  hearing: 9_000,
   /** The scripts of a call did not come: the next attempt. */
   fetch: 5_000,
+  /** The server takes a report for so long after a call: `REPORT_WITHIN` in `src/visitor.rs`. */
+  report: 600_000,
 };
 
 /** As many lines as somebody would scroll back through. */
@@ -72,10 +81,13 @@ export const INITIAL = {
   back: 'waiting',
   problem: null,
   match: null,
+  forgotten: false,
   held: [],
   described: false,
   answered: false,
   muted: false,
+  breath: false,
+  theirs: false,
   typing: false,
   unread: false,
   lines: [],
@@ -83,6 +95,9 @@ export const INITIAL = {
   voice: 'own',
   unheard: false,
   ending: null,
+  alone: false,
+  sounding: false,
+  found: null,
 };
 
 /** @type {(timer: import('./types.js').Timer, ms: number) => Effect} */
@@ -124,7 +139,7 @@ const fetch = (state) => (state.ready ? [] : [{ do: 'fetch' }]);
 /** Nothing of a call is left. */
 /** @satisfies {Partial<State>} */
 const NO_CALL = {
-  match: null, held: [], described: false, answered: false, muted: false, typing: false, unread: false, lines: [], unheard: false,
+  match: null, forgotten: false, held: [], described: false, answered: false, muted: false, breath: false, theirs: false, typing: false, unread: false, lines: [], unheard: false,
 };
 
 /**
@@ -133,7 +148,7 @@ const NO_CALL = {
  * @param {import('./types.js').Wishes} wishes
  */
 const ask = (state, wishes = state.wishes) =>
-  go(state, 'asking', { wishes, problem: null, ending: null },
+  go(state, 'asking', { wishes, problem: null, ending: null, found: null },
     { do: 'unlock' }, { do: 'connect' }, { do: 'ask' }, startTimer('prompt', MS.prompt));
 
 /**
@@ -147,8 +162,44 @@ const wait = (state, effects = [], queued = false) =>
   // Whoever had muted before the line was up did not mean this partner alone.
   go(state, 'waiting', { ...NO_CALL, muted: queued && state.muted, long: false, closing: false, problem: null },
     ...effects,
-    ...(queued ? [] : state.up && state.ready ? [join(state)] : [...fetch(state), startTimer('unreachable', MS.unreachable)]),
+    ...(queued ? [] : state.up && state.ready ? [join(state)] : [...fetch(state), startTimer('unreachable', MS.reaching)]),
     startTimer('quiet', MS.quiet));
+
+/**
+ * The microphone is here: for a conversation, or to hear oneself.
+ * @param {State} state
+ */
+const granted = (state) => (state.alone ? hear(state) : wait(state));
+
+/** So far nothing is known. @type {import('./types.js').Found} */
+const NOTHING_FOUND = { microphone: 'unknown', sound: 'unknown', line: 'none' };
+
+/** @type {Effect} */
+const HEAR = send({ type: 'hear_yourself' });
+
+/**
+ * A call with the server's own caller; asked for now, or as soon as the server says welcome and the scripts are here.
+ * @param {State} state
+ * @param {Effect[]} effects
+ */
+const hear = (state, effects = []) =>
+  go(state, 'hearing', { ...NO_CALL, alone: true, sounding: false, found: NOTHING_FOUND, closing: false, problem: null }, ...effects,
+    ...(state.up && state.ready ? [HEAR] : [...fetch(state), startTimer('unreachable', MS.reaching)]));
+
+/** @param {State} state */
+const hearAtLast = (state) => stay(state, {}, { do: 'stopTimer', timer: 'unreachable' }, HEAR);
+
+/**
+ * It is over, and the page says what was found. Nothing is held any longer.
+ * @param {State} state
+ * @param {Partial<State>} changes
+ */
+const toHeard = (state, changes = {}) =>
+  go(state, 'heard', { ...NO_CALL, up: false, closing: false, sounding: false, ...changes },
+    { do: 'release' }, LEAVE, { do: 'hangUp', bye: true }, { do: 'disconnect' });
+
+/** The line did not hold. @param {State} state */
+const toNoLine = (state) => toHeard(state, { found: { ...NOTHING_FOUND, ...state.found, line: 'none' } });
 
 /** @param {State} state */
 const join = (state) => send({ type: 'join', ...state.wishes });
@@ -161,11 +212,15 @@ const joinAtLast = (state) => stay(state, {}, { do: 'stopTimer', timer: 'unreach
  * @param {State} state
  */
 const toLanding = (state) =>
-  go(state, 'landing', { ...NO_CALL, up: false, closing: false, problem: null, ending: null },
+  go(state, 'landing', { ...NO_CALL, up: false, closing: false, problem: null, ending: null, alone: false, sounding: false, found: null },
     { do: 'dismiss' }, { do: 'release' }, LEAVE, { do: 'disconnect' });
 
+/** The server is back, and what was wanted of it is wanted still. @param {State} state */
+const backAgain = (state) => (state.back === 'hearing' ? hear(state) : wait(state));
+
 /** @param {State} state */
-const toOffline = (state) => go(state, 'offline', { back: state.name === 'ended' ? 'ended' : 'waiting' }, ...fetch(state));
+const toOffline = (state) =>
+  go(state, 'offline', { back: state.name === 'ended' || state.name === 'hearing' ? state.name : 'waiting', found: null }, ...fetch(state));
 
 /**
  * @param {State} state
@@ -185,9 +240,12 @@ const begin = (state, match) =>
  * @param {import('./types.js').Ending} ending
  * @param {{ leave: boolean, bye: boolean }} say to the server, and to the partner's page
  */
-const end = (state, ending, { leave, bye }) =>
-  go(state, 'ended', { ...NO_CALL, closing: false, past: TALKED.includes(state.name) ? state.match?.call ?? null : null, ending: ending === 'lost' && state.closing ? 'closing' : ending },
-    { do: 'dismiss' }, { do: 'release' }, ...(leave ? [LEAVE] : []), { do: 'hangUp', bye }, { do: 'wake', on: false });
+const end = (state, ending, { leave, bye }) => {
+  const past = TALKED.includes(state.name) ? state.match?.call ?? null : null;
+  return go(state, 'ended', { ...NO_CALL, closing: false, past, ending: ending === 'lost' && state.closing ? 'closing' : ending },
+    { do: 'dismiss' }, { do: 'release' }, ...(leave ? [LEAVE] : []), { do: 'hangUp', bye }, { do: 'wake', on: false },
+    ...(past ? [startTimer('report', MS.report)] : []));
+};
 
 /** Where somebody can be heard. @type {Name[]} */
 const TALKED = ['talking', 'rejoining'];
@@ -202,7 +260,7 @@ const report = (state, { category }) => {
   const call = match?.call ?? past;
   if (!call) return stay(state);
   const frame = send({ type: 'report', call, category });
-  if (!match) return stay(state, { ending: 'reported', past: null }, frame);
+  if (!match) return stay(state, { ending: 'told', past: null }, frame);
   const step = end(state, 'reported', { leave: false, bye: true });
   return { state: { ...step.state, past: null }, effects: [frame, ...step.effects] };
 };
@@ -221,17 +279,19 @@ const describing = (state, changes, effect) => {
     : step;
 };
 
-/**
- * The line is thin: the offerer tries anew, the answerer waits for that.
- * @param {State} state
- */
-const rejoin = (state) => go(state, 'rejoining', {}, ...restart(state), startTimer('rejoining', MS.rejoining));
+/** @type {Effect} */
+const RESTART = { do: 'restart' };
+
+/** @type {Effect} */
+const WAIT_FOR_RESTART = startTimer('restart', MS.restart);
 
 /**
+ * The line is thin: the offerer tries anew at once, the answerer asks for that where it does not come.
  * @param {State} state
- * @returns {Effect[]}
  */
-const restart = (state) => (state.match?.offerer ? [{ do: 'restart' }, startTimer('restart', MS.restart)] : []);
+const rejoin = (state) =>
+  go(state, 'rejoining', {}, ...(state.match?.offerer ? [RESTART] : []), WAIT_FOR_RESTART,
+    startTimer('rejoining', state.forgotten || (state.closing && !state.up) ? MS.forgotten : MS.rejoining));
 
 /**
  * @param {State} state
@@ -242,6 +302,39 @@ const toggleMute = (state) =>
     // Said once the microphone is found to be there.
     ? stay(state, { muted: false }, { do: 'mute', on: false }, { do: 'check', aloud: true })
     : stay(state, { muted: true }, { do: 'mute', on: true }, { do: 'say', word: 'muted' });
+
+/** Whether one of the two takes a breath, and so neither is heard. @param {State} state */
+const isHeld = ({ breath, theirs }) => breath || theirs;
+
+/**
+ * One press, and neither hears the other; another one, and both do, unless the other takes a breath as well.
+ * @param {State} state
+ * @returns {Step}
+ */
+const toggleBreath = (state) => {
+  const { breath, theirs, unheard, muted } = state;
+  /** @type {Effect[]} */
+  const said = !breath ? [{ do: 'say', word: 'breath.mine', then: 'breath.mine.text' }]
+    : theirs ? [{ do: 'say', word: 'breath.theirs', then: 'breath.theirs.text' }]
+      : unheard ? [{ do: 'say', word: 'voice.unheard' }]
+        : muted ? [{ do: 'say', word: 'muted' }]
+          : [{ do: 'check', aloud: true }];
+  return stay(state, { breath: !breath }, { do: 'hold', on: !breath || theirs }, { do: 'breathe', on: !breath }, ...said);
+};
+
+/**
+ * The partner takes a breath or is back. Nobody is told who takes one too.
+ * @param {State} state
+ * @param {{ on: boolean }} event
+ * @returns {Step}
+ */
+const theirBreath = (state, { on }) => {
+  /** @type {Effect[]} */
+  const said = state.breath ? []
+    : on ? [{ do: 'say', word: 'breath.theirs', then: 'breath.theirs.text' }]
+      : [{ do: 'say', word: 'breath.over' }, { do: 'check' }];
+  return stay(state, { theirs: on }, { do: 'hold', on: on || state.breath }, ...said);
+};
 
 /**
  * Another voice in the middle of a call, or the same one anew.
@@ -258,7 +351,7 @@ const speakAs = (state, voice) =>
  */
 const disguised = (state, { ok }) => {
   if (state.voice === 'own') return stay(state);
-  const again = ok && state.unheard && !state.muted;
+  const again = ok && state.unheard && !state.muted && !isHeld(state);
   return stay(state, { unheard: !ok },
     ...(ok ? [] : [/** @type {Effect} */ ({ do: 'say', word: 'voice.unheard' })]),
     ...(again ? [/** @type {Effect} */ ({ do: 'say', word: 'unmuted' })] : []));
@@ -328,14 +421,37 @@ const FRAMES = {
     welcome: (state, { call }) =>
       call === state.match?.call ? stay(state) : wait(state, [{ do: 'hangUp', bye: false }]),
   },
-  talking: IN_CALL,
-  rejoining: IN_CALL,
+  talking: {
+    ...IN_CALL,
+    welcome: (state, { call }) => stay(state, { forgotten: call !== state.match?.call }),
+  },
+  rejoining: {
+    ...IN_CALL,
+    welcome: (state, { call }) =>
+      call === state.match?.call || state.forgotten ? stay(state) : stay(state, { forgotten: true }, startTimer('rejoining', MS.forgotten)),
+    // The partner is at it.
+    restart: (state, frame) => stay(state, {}, { do: 'pass', frame }, WAIT_FOR_RESTART),
+  },
   ended: CLOSES,
   resting: {},
+  hearing: {
+    ...CLOSES_LATER,
+    welcome: (state, { call }) =>
+      !state.match ? state.ready ? hearAtLast(state) : stay(state, {}, ...fetch(state))
+        : call === state.match.call ? stay(state) : hear(state, [{ do: 'hangUp', bye: false }]),
+    slow_down: (state) => toHeard(state, { found: null }),
+    matched: (state, match) =>
+      stay(state, { match }, { do: 'begin', match, voice: state.voice, muted: false, alone: true }, { do: 'check' }, startTimer('connecting', MS.connecting)),
+    describe: (state, frame) => stay(state, {}, { do: 'pass', frame }),
+    candidate: (state, frame) => stay(state, {}, { do: 'pass', frame }),
+    restart: (state, frame) => stay(state, {}, { do: 'pass', frame }),
+    ended: (state) => toHeard(state),
+  },
+  heard: {},
   offline: {
     welcome: (state) =>
       state.back === 'ended' ? go(state, 'ended', { closing: false })
-        : state.ready ? wait(state) : stay(state, { closing: false }, ...fetch(state)),
+        : state.ready ? backAgain(state) : stay(state, { closing: false }, ...fetch(state)),
     closing: (state) => stay(state, { closing: true }),
   },
 };
@@ -368,6 +484,8 @@ const CALLING = {
   ...TO_PARTNER,
   ...TYPING,
   mute: toggleMute,
+  breath: toggleBreath,
+  'their-breath': theirBreath,
   end: (state) => end(state, 'self', { leave: true, bye: true }),
   bye: (state) => end(state, 'left', { leave: true, bye: false }),
   voice: (state, { voice }) => speakAs(state, voice),
@@ -377,7 +495,7 @@ const CALLING = {
   // The six emoji did not come about as they have to.
   unverified: (state) => end(state, 'unverified', { leave: true, bye: true }),
   doubt: (state) => stay(state, {}, { do: 'check' }),
-  checked: (state) => stay(state, {}, ...(state.muted || state.unheard ? [] : [/** @type {Effect} */ ({ do: 'say', word: 'unmuted' })])),
+  checked: (state) => stay(state, {}, ...(state.muted || state.unheard || isHeld(state) ? [] : [/** @type {Effect} */ ({ do: 'say', word: 'unmuted' })])),
   // The microphone has gone in the middle of a call. The call goes on, and the page says what is so.
   refused: (state) => (state.muted ? stay(state) : toggleMute(state)),
 };
@@ -385,12 +503,13 @@ const CALLING = {
 /** @type {Record<Name, Row>} */
 const TABLE = {
   landing: {
-    start: (state, { wishes }) => ask(state, wishes),
+    start: (state, { wishes, agreed }) => (agreed ? ask(state, wishes) : stay(state, {}, { do: 'askToAgree' })),
+    'hear-yourself': (state) => ask({ ...state, alone: true }),
     // Granted after all, when nobody wants it any more.
     granted: (state) => stay(state, {}, { do: 'release' }),
   },
   asking: {
-    granted: (state) => wait(state),
+    granted,
     refused: (state, { problem }) => go(state, 'mic-problem', { problem }),
     stop: toLanding,
     timeout: (state) => go(state, 'mic-problem', { problem: 'ignored' }),
@@ -399,7 +518,7 @@ const TABLE = {
     retry: (state) => ask(state),
     devices: (state) => (state.problem === 'none' ? ask(state) : stay(state)),
     // The question was still open, and has been answered.
-    granted: (state) => wait(state),
+    granted,
     refused: (state, { problem }) => go(state, 'mic-problem', { problem }),
     stop: toLanding,
   },
@@ -460,20 +579,24 @@ const TABLE = {
     connected: (state) => stay(state, {}, { do: 'stopTimer', timer: 'weak' }),
     timeout: rejoin,
     failed: rejoin,
-    online: (state) => stay(state, {}, ...(state.match?.offerer ? [/** @type {Effect} */ ({ do: 'restart' })] : [])),
+    online: (state) => stay(state, {}, RESTART),
   },
   rejoining: {
     ...CALLING,
     tell: report,
     // It was not the server that took it.
     connected: (state) => go(state, 'talking', { closing: false }),
-    online: (state) => stay(state, {}, ...restart(state)),
+    online: (state) => stay(state, {}, RESTART, WAIT_FOR_RESTART),
+    // What takes the line takes the socket as well, and TCP tries a dead line ever later.
     timeout: (state, { timer }) =>
-      timer === 'restart' ? stay(state, {}, ...restart(state)) : end(state, 'lost', { leave: true, bye: true }),
+      timer === 'restart'
+        ? stay(state, {}, { do: 'renew' }, RESTART, WAIT_FOR_RESTART)
+        : end(state, 'lost', { leave: true, bye: true }),
   },
   ended: {
     again: (state) => ask(state),
     tell: report,
+    timeout: (state) => stay(state, { past: null }),
     rest: (state) => go(state, 'resting', { up: false }, { do: 'disconnect' }),
     granted: (state) => stay(state, {}, { do: 'release' }),
   },
@@ -483,12 +606,49 @@ const TABLE = {
   },
   offline: {
     retry: (state) => stay(state, {}, { do: 'hurry' }, ...fetch(state)),
-    ready: (state) => (state.up && !state.closing && state.back === 'waiting' ? wait(state) : stay(state)),
+    ready: (state) => (state.up && !state.closing && state.back !== 'ended' ? backAgain(state) : stay(state)),
     missing: (state) => stay(state, {}, startTimer('fetch', MS.fetch)),
     timeout: (state) => stay(state, {}, ...fetch(state)),
     stop: toLanding,
     doubt: (state) => stay(state, {}, { do: 'check' }),
     refused: (state, { problem }) => go(state, 'mic-problem', { problem }),
+  },
+  hearing: {
+    ...TO_PARTNER,
+    stop: (state) => {
+      const step = toLanding(state);
+      return { ...step, effects: [...step.effects, { do: 'hangUp', bye: true }] };
+    },
+    done: (state) => toHeard(state),
+    ready: (state) => (state.up && !state.match ? hearAtLast(state) : stay(state)),
+    described: (state, { description }) =>
+      stay(state, {}, ...(state.match ? [send({ type: 'describe', call: state.match.call, description })] : [])),
+    connected: (state) =>
+      state.match && !state.sounding
+        ? stay(state, { sounding: true }, { do: 'stopTimer', timer: 'connecting' }, send({ type: 'connected', call: state.match.call }),
+          { do: 'say', word: 'hear.title' }, startTimer('hearing', MS.hearing))
+        : stay(state),
+    found: (state, { found }) => stay(state, { found }),
+    disguised: (state, { ok }) => stay(state, { unheard: state.voice !== 'own' && !ok }),
+    doubt: (state) => stay(state, {}, { do: 'check' }),
+    refused: (state, { problem }) =>
+      go(state, 'mic-problem', { ...NO_CALL, problem, sounding: false, found: null }, LEAVE, { do: 'hangUp', bye: false }),
+    broken: (state, { call }) =>
+      call === state.match?.call
+        ? go(state, 'mic-problem', { ...NO_CALL, problem: 'calls', sounding: false, found: null }, { do: 'release' }, LEAVE, { do: 'hangUp', bye: false })
+        : stay(state),
+    failed: toNoLine,
+    // Between a page and its own server it is one more way in which a line can be faulty.
+    unverified: toNoLine,
+    bye: (state) => toHeard(state),
+    timeout: (state, { timer }) => (timer !== 'unreachable' ? toHeard(state) : state.match ? stay(state) : toOffline(state)),
+  },
+  heard: {
+    // The box to tick is on the first page.
+    start: (state, { wishes, agreed }) => (agreed ? ask({ ...state, alone: false }, wishes) : toLanding(state)),
+    'hear-yourself': (state) => ask(state),
+    stop: toLanding,
+    granted: (state) => stay(state, {}, { do: 'release' }),
   },
 };
 
@@ -508,7 +668,7 @@ function always(state, event) {
       return stay(state, {}, { do: 'renew' });
     case 'down':
       // The first of a row: while the server is not reached, or the scripts are not here, the clock runs already.
-      return stay(state, { up: false }, ...(state.name === 'waiting' && state.up && state.ready
+      return stay(state, { up: false }, ...((state.name === 'waiting' || state.name === 'hearing' && !state.match) && state.up && state.ready
         ? [startTimer('unreachable', MS.unreachable)] : []));
     case 'ready':
       return stay(state, { ready: true });
@@ -533,7 +693,7 @@ const stopEverything = (state) => {
   return {
     state: landing,
     effects: [
-      { do: 'stopTimers' }, { do: 'release' }, { do: 'hangUp', bye: true }, LEAVE, { do: 'disconnect' },
+      { do: 'stopTimers' }, { do: 'release' }, { do: 'hangUp', bye: true, atOnce: true }, LEAVE, { do: 'disconnect' },
       { do: 'wake', on: false }, { do: 'dismiss' },
     ],
   };

@@ -15,6 +15,12 @@ import { Words } from './words.js';
 
 const words = new Words(navigator.languages);
 const preferences = openPreferences(() => window.localStorage);
+/**
+ * The rest of a call's scripts, asked for with it: as each names the next, they would take a slow line several times as
+ * long.
+ */
+const WITH_TALK = ['call', 'call-view', 'channel', 'description', 'device', 'disguise', 'emoji', 'hear-view', 'meter', 'panel',
+  'protocol', 'safety-view', 'sas', 'shaper', 'summons', 'text', 'verification'];
 let state = INITIAL;
 /**
  * What only a conversation needs, fetched at the press while the browser asks for the microphone.
@@ -48,7 +54,7 @@ const view = new View(document, {
       // It did not come. The page stays as it was; the next visit asks for it again.
     });
   },
-  onAction: (action) => dispatch(action === 'start' ? { type: action, wishes: view.wishes } : { type: action }),
+  onAction: (action) => dispatch(action === 'start' ? { type: action, wishes: view.wishes, agreed: view.agreed } : { type: action }),
 });
 
 const microphone = new Microphone(navigator, {
@@ -131,7 +137,7 @@ function carryOut(effect) {
       return inTalk((it) => it.rest());
     case 'check':
       return inTalk(async (it) => {
-        await it.checkMicrophone();
+        await it.checkMicrophone(effect.aloud);
         if (effect.aloud) dispatch({ type: 'checked' });
       });
     case 'connect':
@@ -148,16 +154,23 @@ function carryOut(effect) {
       return connection?.send(effect.frame);
     case 'begin':
       microphone.mute(effect.muted);
-      return inTalk((it) => it.begin(effect.match, effect.voice, effect.muted), () => dispatch({ type: 'broken', call: effect.match.call }));
+      return inTalk((it) => it.begin(effect.match, effect.voice, effect.muted, effect.alone ?? false), () => dispatch({ type: 'broken', call: effect.match.call }));
     case 'pass':
       return inTalk((it) => it.receive(effect.frame));
     case 'restart':
       return inTalk((it) => it.restart());
     case 'hangUp':
-      return inTalk((it) => it.hangUp(effect.bye));
+      return inTalk((it) => {
+        it.hangUp(effect.bye, effect.atOnce);
+        hold(false);
+      });
     case 'mute':
       microphone.mute(effect.on);
       return inTalk((it) => it.muted(effect.on));
+    case 'hold':
+      return hold(effect.on);
+    case 'breathe':
+      return inTalk((it) => it.breathe(effect.on));
     case 'type':
       return inTalk((it) => it.type(effect.text));
     case 'speakAs':
@@ -165,7 +178,7 @@ function carryOut(effect) {
     case 'wake':
       return inTalk((it) => it.wake(effect.on));
     case 'say':
-      return view.announce(effect.word);
+      return view.announce(effect.word, 'then' in effect ? effect.then : undefined);
     case 'summon':
       view.summon(true);
       return inTalk((it) => it.summon());
@@ -173,7 +186,11 @@ function carryOut(effect) {
       view.summon(false);
       return inTalk((it) => it.dismiss());
     case 'vanish':
-      return location.replace('about:blank');
+      view.clear();
+      // The call is closed as soon as what has been said to it is done.
+      return state.ready ? inTalk(leave, leave) : leave();
+    case 'askToAgree':
+      return view.askToAgree();
     case 'startTimer':
       return startTimer(effect.timer, effect.ms);
     case 'stopTimer':
@@ -183,10 +200,22 @@ function carryOut(effect) {
   }
 }
 
+/** In place of this page, so that the way back does not lead here. Nothing is asked of anybody for it. */
+function leave() {
+  location.replace('about:blank');
+}
+
+/** Neither is heard by the other. @param {boolean} on */
+function hold(on) {
+  microphone.hold(on);
+  view.hush(on);
+}
+
 function fetchTalk() {
   if (!talk) {
     // The socket opens as soon as it can, while the rest is on its way.
     const line = import('./connection.js').then(connect);
+    for (const name of WITH_TALK) import(`./${name}.js`).catch(() => {});
     talk = Promise.all([import('./talk.js'), words.forCall(), line]).then(([{ Talk }]) => {
       view.translate();
       return Talk.open({ window, view, microphone, words, dispatch });
@@ -248,7 +277,14 @@ function stopTimer(timer) {
   timers.delete(timer);
 }
 
+/** What the operator has decided of the first page; where it does not come, that is as it is in `index.html`. */
+async function settle() {
+  const { age, ask_rules: asks } = await (await fetch('/settings.json')).json();
+  if (Number.isInteger(age) && typeof asks === 'boolean') view.settle({ age, ask_rules: asks });
+}
+
 if (document.hidden) onVisibility();
+settle().catch(() => {});
 view.render(state);
 // English is in the page, whatever comes.
 speak(view.wanted).catch(() => speak('en')).catch(() => view.translate());

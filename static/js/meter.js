@@ -19,9 +19,14 @@ const TOP_DB = -18;
 export function loudness(samples) {
   let sum = 0;
   for (let index = 0; index < samples.length; index += 1) sum += (samples[index] ?? 0) ** 2;
-  const decibels = 10 * Math.log10(sum / Math.max(1, samples.length));
-  return Math.min(1, Math.max(0, (decibels - FLOOR_DB) / (TOP_DB - FLOOR_DB)));
+  return level(sum / Math.max(1, samples.length));
 }
+
+/**
+ * The same from a mean square.
+ * @param {number} power
+ */
+export const level = (power) => Math.min(1, Math.max(0, (10 * Math.log10(power) - FLOOR_DB) / (TOP_DB - FLOOR_DB)));
 
 /**
  * The level a moment later.
@@ -103,21 +108,36 @@ export class Meter {
   }
 
   /**
-   * Whether there is nothing at all: not a quiet room, but zeros, for as long as asked.
+   * Whether there is nothing at all: not a quiet room, but zeros, for as long as asked. It may begin after something has
+   * been heard for a while.
    * @param {Who} who
    * @param {number} ms
+   * @param {number} [after] how long that may be
    * @returns {Promise<boolean>}
    */
-  async dead(who, ms) {
-    const until = this.#window.performance.now() + ms;
+  async dead(who, ms, after = 0) {
+    const { performance, setTimeout } = this.#window;
+    const begun = performance.now();
+    let since = begun;
     do {
       const ear = this.#ears.get(who);
       if (!ear || this.#context?.state !== 'running') return false;
       ear.analyser.getFloatTimeDomainData(ear.samples);
-      if (ear.samples.some((sample) => sample !== 0)) return false;
-      await new Promise((resolve) => this.#window.setTimeout(resolve, 50));
-    } while (this.#window.performance.now() < until);
+      if (ear.samples.some((sample) => sample !== 0)) {
+        since = performance.now();
+        if (since >= begun + after) return false;
+      }
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    } while (performance.now() < since + ms);
     return true;
+  }
+
+  /**
+   * How bright a lamp is, 0 to 1; nothing where it is not listened to.
+   * @param {Who} who
+   */
+  level(who) {
+    return this.#context?.state === 'running' ? this.#ears.get(who)?.level ?? null : null;
   }
 
   #start() {

@@ -44,6 +44,8 @@ export class Microphone {
   /** Whether the last question has not been answered. */
   #owing = false;
   #muted = false;
+  /** Silent for another reason than that it is muted; it stays muted, or not, when that is over. */
+  #held = false;
   /** @type {MediaStreamTrack[]} */
   #copies = [];
   /** @type {Promise<void> | null} */
@@ -82,6 +84,8 @@ export class Microphone {
     this.#wanted = this.#owing = true;
     this.#muted = false;
     if (this.track?.readyState === 'live') return this.#grant();
+    // One that has died and could not be replaced is in nobody's way.
+    this.#drop();
     try {
       const stream = await this.#get();
       // A second question was answered first, or the visitor has gone back.
@@ -129,7 +133,17 @@ export class Microphone {
    */
   mute(on) {
     this.#muted = on;
-    for (const track of this.#tracks) track.enabled = !on;
+    this.#quiet();
+  }
+
+  /** As silent as muted, for as long as one of the two takes a breath. @param {boolean} on */
+  hold(on) {
+    this.#held = on;
+    this.#quiet();
+  }
+
+  #quiet() {
+    for (const track of this.#tracks) track.enabled = !this.#muted && !this.#held;
   }
 
   release() {
@@ -159,7 +173,7 @@ export class Microphone {
     this.#stream = stream;
     const { track } = this;
     if (!track) return;
-    track.enabled = !this.#muted;
+    this.#quiet();
     track.onended = track.onunmute = () => this.#handlers.onDoubt();
   }
 

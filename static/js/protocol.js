@@ -84,6 +84,7 @@ const client = schema({
     role: oneOf('talk', 'listen', 'either'),
     avoid_recent: flag,
   },
+  hear_yourself: {},
   leave: {},
   connected: { call },
   report: { call, category },

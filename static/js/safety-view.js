@@ -4,6 +4,8 @@
  * after the scripts of a call, so that the first page does not wait for it. Decides nothing.
  */
 
+import { DOUBLE_MS } from './view.js';
+
 /** @typedef {import('./types.js').State} State */
 /** @typedef {import('./types.js').Category} Category */
 
@@ -11,9 +13,6 @@ const MINUTE_MS = 60_000;
 
 /** What is further away than this is said with its day. */
 const DAY_MS = 12 * 60 * MINUTE_MS;
-
-/** The second press of a double one is not meant for what the first has brought under the finger. */
-const DOUBLE_MS = 400;
 
 export class SafetyView {
   #document;
@@ -60,6 +59,10 @@ export class SafetyView {
     } else this.#one('paused-title').textContent = say('paused.title', { time });
     const reportable = name === 'talking' || name === 'rejoining' || past !== null;
     if (!reportable && this.#dialog.open) this.#dialog.close();
+    // After the end there is no conversation that it could end.
+    const text = this.#one('report-text');
+    text.dataset.word = past === null ? 'report.text' : 'report.after';
+    text.textContent = say(past === null ? 'report.text' : 'report.after');
     this.#control.hidden = !reportable;
   }
 

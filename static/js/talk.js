@@ -9,6 +9,8 @@ import { SafetyView } from './safety-view.js';
 import { Call } from './call.js';
 import { Device } from './device.js';
 import { Disguise } from './disguise.js';
+import { GuideView } from './guide-view.js';
+import { HearView } from './hear-view.js';
 import { Meter } from './meter.js';
 import { Panel } from './panel.js';
 import { Shaper } from './shaper.js';
@@ -34,6 +36,10 @@ export class Talk {
   #voice = 'own';
   /** @type {Disguise | null} */
   #disguise = null;
+  /** Whether a changed voice is wanted and does not come about. */
+  #unheard = false;
+  /** @type {import('./hear.js').Hearing | null} */
+  #hearing = null;
 
   /**
    * Once the worker that shapes what is sent has started, or cannot.
@@ -57,7 +63,10 @@ export class Talk {
     this.#window = window;
     this.#view = view;
     this.#callView = new CallView(window.document, words);
+    view.add(this.#callView);
+    view.add(new GuideView(window, words.say));
     view.add(new SafetyView(window.document, words, (category) => dispatch({ type: 'tell', category })));
+    view.add(new HearView(window.document, words.say));
     this.#microphone = microphone;
     this.#say = words.say;
     this.#dispatch = dispatch;
@@ -93,8 +102,12 @@ export class Talk {
    * @param {import('./types.js').Matched} match
    * @param {import('./types.js').Voice} voice
    * @param {boolean} muted from the first packet on
+   * @param {boolean} alone with the server's own caller, to hear oneself
    */
-  begin(match, voice, muted) {
+  begin(match, voice, muted, alone) {
+    const Connection = this.#view.secluded?.RTCPeerConnection;
+    // That of the page itself would tell the partner which network this is.
+    if (!Connection) throw new DOMException('no frame to call from', 'NotSupportedError');
     this.#call?.close(false);
     this.#dress(voice);
     this.#device.mute(muted);
@@ -103,6 +116,7 @@ export class Talk {
       onDescribed: (description) => dispatch({ type: 'described', description }),
       onRenewed: (credentials) => dispatch({ type: 'renewed', ...credentials }),
       onGathered: (port) => dispatch({ type: 'gathered', port }),
+      onShaped: (padded) => dispatch({ type: 'shaped', padded }),
       onStream: (stream) => {
         this.#view.hear(stream);
         this.#meter.listen('them', stream);
@@ -113,10 +127,29 @@ export class Talk {
       onBye: () => dispatch({ type: 'bye' }),
       onEmoji: (emoji) => this.#callView.compare(emoji),
       onUnverified: () => dispatch({ type: 'unverified' }),
+      onBreath: (on) => dispatch({ type: 'their-breath', on }),
       onLine: (who, text) => dispatch({ type: 'line', line: { who, text } }),
-    }, this.#view.secluded?.RTCPeerConnection);
+    }, Connection);
     this.#meter.listen('me', this.#microphone.stream);
-    dispatch({ type: 'shaped', padded: this.#shaper.ready });
+    if (alone) void this.#watch(this.#call);
+  }
+
+  /** Finds out how well it goes. @param {Call} call */
+  async #watch(call) {
+    try {
+      const { Hearing } = await import('./hear.js');
+      if (call !== this.#call) return;
+      this.#hearing = new Hearing(this.#window, {
+        call,
+        meter: this.#meter,
+        isUnheard: () => this.#unheard,
+        onFound: (found) => this.#dispatch({ type: 'found', found }),
+      });
+    } catch (error) {
+      // It did not come: the line has gone in this very moment.
+      console.warn('hear:', error);
+      if (call === this.#call) this.#dispatch({ type: 'failed' });
+    }
   }
 
   /** @param {import('./types.js').PartnerFrame} frame */
@@ -133,9 +166,19 @@ export class Talk {
     this.#call?.type(text);
   }
 
-  /** @param {boolean} bye */
-  hangUp(bye) {
-    this.#call?.close(bye);
+  /** Whether this side takes a breath. @param {boolean} on */
+  breathe(on) {
+    this.#call?.breathe(on);
+  }
+
+  /**
+   * @param {boolean} bye
+   * @param {boolean} [atOnce]
+   */
+  hangUp(bye, atOnce) {
+    this.#hearing?.close();
+    this.#hearing = null;
+    this.#call?.close(bye, atOnce);
     this.#call = null;
     this.#dress('own');
     this.#view.hear(null);
@@ -171,17 +214,24 @@ export class Talk {
   /** @param {import('./types.js').Voice} voice */
   #dress(voice) {
     this.#voice = voice;
+    this.#unheard = false;
     this.#disguise?.close();
     this.#disguise = null;
     if (voice === 'own') return;
-    this.#disguise = new Disguise(this.#window, voice, (ok) => this.#dispatch({ type: 'disguised', ok }));
+    this.#disguise = new Disguise(this.#window, voice, (ok) => {
+      this.#unheard = !ok;
+      this.#dispatch({ type: 'disguised', ok });
+    });
     this.#disguise.feed(this.#microphone.stream);
   }
 
-  /** After a phone call or a change of headset a track can be live and yet silent. */
-  async checkMicrophone() {
+  /**
+   * After a phone call or a change of headset a track can be live and yet silent, and the news of that can come before it.
+   * @param {boolean} [atOnce] somebody waits for the answer
+   */
+  async checkMicrophone(atOnce = false) {
     const { track } = this.#microphone;
-    const dead = !track || track.readyState === 'ended' || (track.enabled && await this.#meter.dead('me', DEAD_MS) && track.enabled);
+    const dead = !track || track.readyState === 'ended' || (track.enabled && await this.#meter.dead('me', DEAD_MS, atOnce ? 0 : DEAD_MS) && track.enabled);
     if (dead) await this.#microphone.renew();
   }
 

@@ -11,6 +11,8 @@
  * what `tidy` makes of some text is dropped without a word: no page sends one.
  */
 
+import { Allowance } from './allowance.js';
+
 /** The first byte of a frame (see `channel.js`). */
 export const KIND = 4;
 
@@ -88,32 +90,6 @@ export function decode(frame) {
   }
 }
 
-/** So many at once, and one more for every second that passes. */
-class Allowance {
-  #most;
-  #left;
-  #since;
-
-  /**
-   * @param {number} most
-   * @param {number} now in milliseconds, as everywhere here
-   */
-  constructor(most, now) {
-    this.#most = most;
-    this.#left = most;
-    this.#since = now;
-  }
-
-  /** Takes one, where there is one. @param {number} now */
-  take(now) {
-    this.#left = Math.min(this.#most, this.#left + Math.max(0, now - this.#since) / PACE_MS);
-    this.#since = now;
-    if (this.#left < 1) return false;
-    this.#left -= 1;
-    return true;
-  }
-}
-
 /** Both ways of one call's text line. */
 export class TextLine {
   #clock;
@@ -127,14 +103,14 @@ export class TextLine {
   #timer = null;
 
   /**
-   * @param {Pick<import('./types.js').Surroundings, 'setTimer' | 'clearTimer'> & { now: () => number }} clock
+   * @param {import('./types.js').Clock} clock
    * @param {{ onFrame: (frame: Uint8Array<ArrayBuffer>) => void, onLine: (who: import('./types.js').Who, text: string) => void }} handlers
    */
   constructor(clock, handlers) {
     this.#clock = clock;
     this.#handlers = handlers;
-    this.#sending = new Allowance(BURST, clock.now());
-    this.#receiving = new Allowance(MAX_AT_ONCE, clock.now());
+    this.#sending = new Allowance(BURST, PACE_MS, clock.now());
+    this.#receiving = new Allowance(MAX_AT_ONCE, PACE_MS, clock.now());
   }
 
   /** The channel is open: what waited goes out. */

@@ -17,7 +17,7 @@
  *
  * @typedef {{ type: 'hello', resume?: string }
  *   | { type: 'join', languages: string[], role: Role, avoid_recent: boolean }
- *   | { type: 'leave' }
+ *   | { type: 'hear_yourself' | 'leave' }
  *   | PartnerFrame
  *   | { type: 'report', call: string, category: Category }
  *   | { type: 'connected', call: string }} ClientFrame
@@ -42,12 +42,14 @@
 
 /**
  * @typedef {'landing' | 'asking' | 'mic-problem' | 'waiting' | 'paused' | 'cooling' | 'offered' | 'connecting' | 'talking'
- *   | 'rejoining' | 'ended' | 'resting' | 'offline'} Name
+ *   | 'rejoining' | 'ended' | 'resting' | 'offline' | 'hearing' | 'heard'} Name
  * @typedef {'dismissed' | 'site' | 'system' | 'none' | 'busy' | 'ignored' | 'unsupported' | 'calls'} MicProblem
- * @typedef {'self' | 'left' | 'lost' | 'closing' | 'missed' | 'unverified' | 'reported'} Ending
+ * @typedef {'self' | 'left' | 'lost' | 'closing' | 'missed' | 'unverified' | 'reported' | 'told'} Ending
  * @typedef {{ languages: string[], role: Role, avoid_recent: boolean }} Wishes
  * @typedef {'own' | 'deeper' | 'higher'} Voice what the partner is to hear
- * @typedef {'prompt' | 'quiet' | 'unreachable' | 'offer' | 'connecting' | 'weak' | 'rejoining' | 'restart' | 'fetch' | 'pause'} Timer
+ * @typedef {'prompt' | 'quiet' | 'unreachable' | 'offer' | 'connecting' | 'weak' | 'rejoining' | 'restart' | 'fetch' | 'pause' | 'hearing' | 'report'} Timer
+ * @typedef {{ microphone: 'fine' | 'silent' | 'unknown', sound: 'fine' | 'none' | 'unheard' | 'unknown', line: 'fine' | 'thin' | 'tcp' | 'none' }} Found
+ *   What somebody who hears themself is told; `verdict.js` says what each means.
  */
 
 /**
@@ -62,13 +64,16 @@
  * @property {Category | null} category what was reported, where this visitor has to stay away
  * @property {string | null} past the call that has just ended and can still be reported
  * @property {boolean} closing whether the server said that it is about to stop
- * @property {'waiting' | 'ended'} back where `offline` goes on when the server is back
+ * @property {'waiting' | 'ended' | 'hearing'} back where `offline` goes on when the server is back
  * @property {MicProblem | null} problem
  * @property {Matched | null} match the call, from the match until its end
+ * @property {boolean} forgotten whether the server has been started anew since, and knows nothing of the call
  * @property {PartnerFrame[]} held what the partner sent before this side said hello
  * @property {boolean} described whether this side's description is out
  * @property {boolean} answered whether the partner's description is here
  * @property {boolean} muted
+ * @property {boolean} breath whether the visitor takes a breath: while one of the two does, neither is heard
+ * @property {boolean} theirs whether the partner does
  * @property {boolean} typing whether the text line is open in front of the visitor
  * @property {boolean} unread whether the partner has typed while it was not
  * @property {readonly Line[]} lines the last of what was typed in this call
@@ -76,18 +81,22 @@
  * @property {Voice} voice chosen for every call until the page is left; never stored
  * @property {boolean} unheard whether another voice was chosen and does not go out
  * @property {Ending | null} ending
+ * @property {boolean} alone whether the microphone is asked for to hear oneself
+ * @property {boolean} sounding whether one's own voice is on its way back
+ * @property {Found | null} found what is known so far of microphone, sound and line; nothing where it could not be tried
  */
 
 /** @typedef {{ who: Who, text: string }} Line what one of the two has typed */
 
 /**
- * @typedef {{ type: 'start', wishes: Wishes }
- *   | { type: 'retry' | 'stop' | 'accept' | 'decline' | 'mute' | 'end' | 'again' | 'rest' | 'vanish' | 'own-voice' | 'try-voice' }
+ * @typedef {{ type: 'start', wishes: Wishes, agreed: boolean }
+ *   | { type: 'hear-yourself' | 'done' }
+ *   | { type: 'found', found: Found }
+ *   | { type: 'retry' | 'stop' | 'accept' | 'decline' | 'mute' | 'end' | 'again' | 'rest' | 'vanish' | 'own-voice' | 'try-voice' | 'breath' }
  *   | { type: 'typing', open: boolean }
  *   | { type: 'type', text: string }
  *   | { type: 'voice', voice: Voice }
  *   | { type: 'granted' | 'devices' | 'doubt' | 'checked' }
- *   | { type: 'report' }
  *   | { type: 'tell', category: Category }
  *   | { type: 'refused', problem: MicProblem }
  *   | { type: 'frame', frame: ServerFrame }
@@ -100,23 +109,25 @@
  *   | { type: 'renewed', ufrag: string, pwd: string }
  *   | { type: 'connected' | 'weak' | 'failed' | 'bye' | 'unverified' }
  *   | { type: 'line', line: Line }
+ *   | { type: 'their-breath', on: boolean }
  *   | { type: 'disguised', ok: boolean }
  *   | { type: 'hidden' | 'visible' | 'online' | 'pagehide' }
  *   | { type: 'timeout', timer: Timer }} Event
  *   From the visitor; the microphone; the socket; the scripts of a call; the call; the browser; the clock.
  *
  * @typedef {{ do: 'unlock' | 'fetch' | 'ask' | 'release' | 'connect' | 'hurry' | 'renew' | 'disconnect'
- *     | 'restart' | 'summon' | 'dismiss' | 'vanish' | 'stopTimers' }
+ *     | 'restart' | 'summon' | 'dismiss' | 'vanish' | 'askToAgree' | 'stopTimers' }
  *   | { do: 'send', frame: ClientFrame }
  *   | { do: 'check', aloud?: boolean }
- *   | { do: 'begin', match: Matched, voice: Voice, muted: boolean }
+ *   | { do: 'begin', match: Matched, voice: Voice, muted: boolean, alone?: boolean }
  *   | { do: 'pass', frame: PartnerFrame }
- *   | { do: 'hangUp', bye: boolean }
- *   | { do: 'mute', on: boolean }
+ *   | { do: 'hangUp', bye: boolean, atOnce?: true }
+ *   | { do: 'mute' | 'hold' | 'breathe', on: boolean }
  *   | { do: 'type', text: string }
  *   | { do: 'speakAs', voice: Voice }
  *   | { do: 'wake', on: boolean }
- *   | { do: 'say', word: 'waiting.long' | 'muted' | 'unmuted' | 'type.unread' | 'voice.unheard' }
+ *   | { do: 'say', word: 'waiting.long' | 'muted' | 'unmuted' | 'type.unread' | 'voice.unheard' | 'hear.title' | 'breath.over' }
+ *   | { do: 'say', word: 'breath.mine' | 'breath.theirs', then: 'breath.mine.text' | 'breath.theirs.text' }
  *   | { do: 'startTimer', timer: Timer, ms: number }
  *   | { do: 'stopTimer', timer: Timer }} Effect
  *
@@ -144,6 +155,8 @@
  * @property {() => number} random from 0 to 1
  */
 
+/** @typedef {Pick<Surroundings, 'setTimer' | 'clearTimer'> & { now: () => number }} Clock in milliseconds */
+
 /**
  * @typedef {object} ConnectionHandlers
  * @property {(frame: ServerFrame) => void} onFrame every frame, `welcome` included
@@ -155,11 +168,13 @@
  * @property {(description: Description) => void} onDescribed this side's description, once
  * @property {(credentials: { ufrag: string, pwd: string }) => void} onRenewed this side's after an ICE restart
  * @property {(port: number) => void} onGathered one of this side's candidates
+ * @property {(padded: boolean) => void} onShaped whether what is sent has one size, before the first packet
  * @property {(stream: MediaStream) => void} onStream the partner's voice
  * @property {() => void} onConnected the line is up, for the first time or again
  * @property {() => void} onWeak nothing has come for a moment
  * @property {() => void} onFailed the line is down for good, unless it is made anew
  * @property {() => void} onBye the partner has left
+ * @property {(on: boolean) => void} onBreath whether the partner takes a breath, at every change
  * @property {(who: Who, text: string) => void} onLine one of the two has typed this; only where they may
  * @property {(emoji: number[]) => void} onEmoji the six to compare, once
  * @property {() => void} onUnverified there are none, or a certificate has changed: somebody may have come between

@@ -11,13 +11,13 @@ import { clock, date, MAX_LANGUAGES, namer, OFFERED } from './languages.js';
 /** @typedef {import('./types.js').Wishes} Wishes */
 /** @typedef {import('./types.js').Preferences} Preferences */
 /** @typedef {import('./words.js').Word} Word */
-/** @typedef {'start' | 'retry' | 'stop' | 'accept' | 'decline' | 'mute' | 'end' | 'again' | 'rest' | 'report' | 'own-voice' | 'try-voice'} Action */
+/** @typedef {'start' | 'retry' | 'stop' | 'accept' | 'decline' | 'mute' | 'end' | 'again' | 'rest' | 'own-voice' | 'try-voice' | 'hear-yourself' | 'done' | 'breath' | 'vanish'} Action */
 
 /** How many steps a level has where motion is reduced. */
 const STEPS = 3;
 
 /** The second press of a double one is not meant for what the first has brought under the finger. */
-const DOUBLE_MS = 400;
+export const DOUBLE_MS = 400;
 
 /** A live region is read when it changes, not when it comes: it has been in its place for this long by then. */
 const TELL_MS = 100;
@@ -30,7 +30,7 @@ export class View {
   #changePreferences;
   /** @type {State | null} */
   #drawn = null;
-  /** Whether the state has changed behind the open dialog. */
+  /** Whether the state has changed behind an open dialog. */
   #arrived = false;
   /** When the state last changed, on the clock of events. */
   #since = -Infinity;
@@ -39,6 +39,8 @@ export class View {
   #parts = [];
   #country;
   #summoned = false;
+  /** From which age on somebody may come; what the page says until the server has said it. */
+  #age = 18;
 
   /**
    * @param {Document} document
@@ -64,8 +66,9 @@ export class View {
     document.addEventListener('click', ({ target, detail, timeStamp }) => {
       const control = target instanceof Element ? target.closest('[data-action]') : null;
       const action = control instanceof HTMLElement ? control.dataset.action : undefined;
-      if (action === 'help') this.#openHelp();
-      else if (action && !(detail > 1 && timeStamp - this.#since < DOUBLE_MS)) onAction(/** @type {Action} */ (action));
+      if (action === 'help') this.#help.showModal();
+      // The other dialog is `safety-view.js`'s.
+      else if (action && action !== 'report' && !(detail > 1 && timeStamp - this.#since < DOUBLE_MS)) onAction(/** @type {Action} */ (action));
     });
 
     for (const control of this.#voices) {
@@ -77,6 +80,8 @@ export class View {
     this.#listenToHelp();
     this.preset(languages);
     this.#drawHelp();
+    // From a page that has no script of its own.
+    if (document.location.hash === '#help') this.#help.showModal();
   }
 
   /** The language the page is to be read in, as `first.js` has found. */
@@ -99,6 +104,8 @@ export class View {
     for (const button of this.#tongues) button.setAttribute('aria-pressed', String(button.lang === language));
     // What was said before was said in another language.
     this.#status.textContent = '';
+    this.#one('[data-part="rules"]').setAttribute('href', `/rules#${language}`);
+    this.#drawTerms();
     this.#drawLanguages();
     this.#drawHelp();
     this.summon(this.#summoned);
@@ -107,6 +114,37 @@ export class View {
       for (const part of this.#parts) part.render(this.#drawn);
     }
     delete root.dataset.words;
+  }
+
+  /**
+   * What the operator has decided of this page.
+   * @param {{ age: number, ask_rules: boolean }} settings
+   */
+  settle({ age, ask_rules: asks }) {
+    this.#age = age;
+    this.#one('[data-part="agree"]').hidden = !asks;
+    this.#one('[data-part="terms"]').hidden = asks;
+    this.#drawTerms();
+  }
+
+  /** Whether the visitor has ticked the box, where there is one. */
+  get agreed() {
+    return this.#one('[data-part="agree"]').hidden || this.#agreement.checked;
+  }
+
+  /** What the start waits for. */
+  askToAgree() {
+    this.#agreement.focus();
+    this.announce('agree.first');
+  }
+
+  #drawTerms() {
+    this.#write(this.#one('[data-part="terms"]'), this.#say('landing.age', { age: this.#age }));
+    this.#write(this.#one('[data-part="agree-text"]'), this.#say('agree', { age: this.#age }));
+  }
+
+  get #agreement() {
+    return /** @type {HTMLInputElement} */ (this.#one('[data-part="agree"] input'));
   }
 
   /**
@@ -136,9 +174,13 @@ export class View {
     }
     this.#draw(state);
     for (const part of this.#parts) part.render(state);
-    if (!before || before.name === state.name) return;
-    this.#since = performance.now();
-    this.#arrive();
+    if (!before) return;
+    // What `ended` and `mic-problem` say can change while they are shown.
+    if (before.name !== state.name || before.ending !== state.ending || before.problem !== state.problem) {
+      this.#since = performance.now();
+      this.#arrive();
+    // The control that had the focus has gone.
+    } else if (this.#document.activeElement?.closest('[hidden]')) this.#heading?.focus();
   }
 
   /** From now on drawn with the rest. @param {import('./types.js').Part} part */
@@ -150,17 +192,24 @@ export class View {
   /**
    * Said once by a screen reader, where the focus does not move.
    * @param {Word} word
-   * @param {import('./words.js').Values} [values]
+   * @param {Word} [then] in the same breath
    */
-  announce(word, values) {
-    this.#tell(this.#say(word, values));
+  announce(word, then) {
+    this.#tell(this.#say(word) + (then ? ` ${this.#say(then)}` : ''));
   }
 
   /** @param {string} text empty to say nothing, and no longer what was to be said */
   #tell(text) {
     clearTimeout(this.#telling);
-    this.#status.textContent = '';
-    if (text) this.#telling = setTimeout(() => { this.#status.textContent = text; }, TELL_MS);
+    const [status, place] = [this.#status, this.#dialog ?? this.#document.body];
+    status.textContent = '';
+    if (!text) return;
+    // Nothing outside an open dialog is read.
+    if (status.parentElement !== place) place.append(status);
+    this.#telling = setTimeout(() => {
+      if (place === (this.#dialog ?? this.#document.body)) status.textContent = text;
+      else this.#tell(text);
+    }, TELL_MS);
   }
 
   /**
@@ -198,6 +247,17 @@ export class View {
     });
   }
 
+  /** Whether the partner is not to be heard for now. @param {boolean} on */
+  hush(on) {
+    this.#audio.muted = on;
+  }
+
+  /** Nothing is to be seen any more, however long the next page takes. */
+  clear() {
+    this.#document.documentElement.hidden = true;
+    this.#document.title = '';
+  }
+
   /** @param {boolean} on */
   summon(on) {
     this.#summoned = on;
@@ -211,16 +271,13 @@ export class View {
       this.#put('problem-title', `mic.${problem}.title`);
       this.#put('problem-text', `mic.${problem}.text`);
     }
+    this.#put('asking-text', state.alone ? 'hear.asking' : 'asking.text');
     if (ending) this.#put('ending', `ended.${ending}`);
     this.#put('ending-text', ending === 'unverified' ? 'ended.unverified.text' : null);
     this.#one('[data-part="ending-text"]').hidden = ending !== 'unverified';
-    if (state.name === 'connecting' || state.name === 'talking' || state.name === 'rejoining') {
-      this.#put('call-title', `${state.name}.title`);
-    }
     this.#put('offline-title', state.closing ? 'offline.closing' : 'offline.title');
     this.#put('waiting-title', state.long ? 'waiting.long' : 'waiting.title');
     this.#one('[data-action="mute"]').setAttribute('aria-pressed', String(state.muted));
-    this.#put('muted', state.unheard ? 'voice.unheard' : state.muted ? 'muted' : null);
     this.#put('unpadded', state.padded ? null : 'unpadded');
     this.#document.documentElement.toggleAttribute('data-muted', state.muted || state.unheard);
     this.#document.documentElement.toggleAttribute('data-unheard', state.unheard);
@@ -244,27 +301,28 @@ export class View {
 
   /** A new state: what was said is over, and the focus goes to its heading. */
   #arrive() {
-    const heading = this.#all('main h1').find((element) => element.offsetParent !== null);
-    // A dialog keeps the focus; its reader hears the news from inside it. A heading that has the focus is not read anew.
-    const still = this.#help.open || heading === this.#document.activeElement;
-    this.#tell(still && heading ? heading.textContent ?? '' : '');
-    this.#arrived = this.#help.open;
-    if (!this.#help.open) heading?.focus();
+    const heading = this.#heading;
+    // A dialog keeps the focus, and so does a section that goes on with other words: in the middle of a call somebody
+    // may be at a button, or type. Their reader hears the news all the same.
+    const stays = this.#dialog !== null || this.#isAt(heading);
+    this.#tell(stays ? heading?.textContent ?? '' : '');
+    this.#arrived = this.#dialog !== null;
+    if (!stays) heading?.focus();
   }
 
-  #openHelp() {
-    this.#help.showModal();
-    this.#status.textContent = '';
-    this.#help.append(this.#status);
+  /** Whether the focus is in the section of this heading. @param {HTMLElement | undefined} heading */
+  #isAt(heading) {
+    return heading?.closest('section')?.contains(this.#document.activeElement) ?? false;
   }
 
   #listenToHelp() {
     this.#one('[data-part="help-close"]').addEventListener('click', () => this.#help.close());
-    this.#help.addEventListener('close', () => {
-      this.#status.textContent = '';
-      this.#document.body.append(this.#status);
-      if (this.#arrived) this.#arrive();
-    });
+    // Of whichever dialog: it does not bubble.
+    this.#document.addEventListener('close', () => {
+      if (!this.#arrived || this.#dialog) return;
+      this.#arrived = false;
+      if (!this.#isAt(this.#heading)) this.#heading?.focus();
+    }, true);
     const select = this.#countries;
     select.addEventListener('change', () => {
       this.#country = select.value;
@@ -387,7 +445,7 @@ export class View {
   #languagesChanged() {
     this.#limitLanguages();
     const { languages } = this.wishes;
-    this.announce('wishes.count', { count: languages.length });
+    this.#tell(this.#say('wishes.count', { count: languages.length }));
     this.#changePreferences({ languages });
   }
 
@@ -445,6 +503,16 @@ export class View {
 
   get #help() {
     return /** @type {HTMLDialogElement} */ (this.#one('dialog'));
+  }
+
+  /** The one in front, if any: help can be opened from within another, and nothing from within help. */
+  get #dialog() {
+    return this.#help.open ? this.#help : /** @type {HTMLDialogElement | null} */ (this.#document.querySelector('dialog[open]'));
+  }
+
+  /** Of what is shown. */
+  get #heading() {
+    return this.#all('main h1').find((element) => element.offsetParent !== null);
   }
 
   get #status() {

@@ -41,7 +41,7 @@ export class Words {
    * @param {(file: string) => Promise<Part>} [load]
    */
   constructor(tags, load = (file) => import(`./words/${file}.js`)) {
-    this.#tags = tags;
+    this.#tags = tags.filter(wellFormed);
     this.#load = load;
   }
 
@@ -113,5 +113,17 @@ export class Words {
       if (files.length === 0) return;
       await Promise.all(files.map(async (file) => this.#parts.set(file, await this.#load(file))));
     }
+  }
+}
+
+/**
+ * Whether `Intl` takes it: Chromium without a locale of its own says `en-US@posix`.
+ * @param {string} tag
+ */
+function wellFormed(tag) {
+  try {
+    return Intl.getCanonicalLocales(tag).length > 0;
+  } catch {
+    return false;
   }
 }

@@ -332,6 +332,11 @@ impl Browser {
         Self { driver, child, chromium: false, _profile: profile }
     }
 
+    /// Which of the two makes it is.
+    pub fn is_chromium(&self) -> bool {
+        self.chromium
+    }
+
     /// Opens the page.
     pub async fn open(&self, url: &str) -> &Self {
         self.driver.goto(url).await.expect("the page");

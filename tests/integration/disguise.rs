@@ -19,6 +19,7 @@ const HOUSE: &str = r"
     Math.random = () => 0.5;
     window.contexts = [];
     window.disguises = [];
+    window.ratios = [];
     const Context = window.AudioContext;
     window.AudioContext = class extends Context {
         constructor(...all) {
@@ -44,13 +45,15 @@ const HOUSE: &str = r"
         constructor(context, name, options) {
             super(context, name, window.breaking ? { ...options, processorOptions: { ratio: 1 } } : options);
             window.disguises.push(context);
+            window.ratios.push(options.processorOptions.ratio);
         }
     };
 ";
 
-/// Listens to the partner from the first sample on: how loud it ever was, and at which frequencies.
+/// Listens to the partner from the first sample on: how loud it ever was, and at which frequencies; and how loud at that
+/// of the visitor's own voice, in dB, and when that was last to be heard.
 const EAR: &str = r"
-    window.ear = { looks: 0, loudest: -Infinity, heard: [] };
+    window.ear = { looks: 0, loudest: -Infinity, heard: [], own: -200, own_last: 0 };
     const begin = () => {
         const stream = document.querySelector('audio').srcObject;
         if (!stream?.getAudioTracks().length) return void setTimeout(begin, 2);
@@ -65,6 +68,10 @@ const EAR: &str = r"
             const level = Math.max(...bins);
             const hertz = Math.round(bins.indexOf(level) * context.sampleRate / analyser.fftSize);
             window.ear.looks += 1;
+            const middle = Math.round(440 * analyser.fftSize / context.sampleRate);
+            const own = Math.max(-200, ...bins.subarray(middle - 1, middle + 2));
+            window.ear.own = Math.max(window.ear.own, own);
+            if (own > -40) window.ear.own_last = Date.now();
             window.ear.loudest = Math.max(window.ear.loudest, level);
             if (level > -60 && !window.ear.heard.includes(hertz)) window.ear.heard.push(hertz);
             setTimeout(look, 20);
@@ -84,7 +91,14 @@ const AFTER_LOOKS: &str = r"
     look();
 ";
 
-const BEGIN_ANEW: &str = "Object.assign(window.ear, { looks: 0, loudest: -Infinity, heard: [] })";
+const BEGIN_ANEW: &str = "Object.assign(window.ear, { looks: 0, loudest: -Infinity, heard: [], own: -200 })";
+
+/// How loud a changed voice may be where the own one was, in dB: what the analyser's window leaks of a tone beside it.
+const OWN_BOUND: f64 = -40.0;
+
+/// How long the own voice may be heard after another is chosen, in ms: what is on its way, the partner's jitter buffer, and
+/// the 170 ms that the ear looks back.
+const OWN_GONE_WITHIN: f64 = 1_500.0;
 
 /// Resolves once the page's note says this.
 const UNTIL_NOTE: &str = r"
@@ -145,6 +159,9 @@ impl Browser {
         let heard: Vec<f64> = serde_json::from_value(ear["heard"].clone()).expect("frequencies");
         assert!(heard.iter().all(|heard| (heard - OWN).abs() > 25.0), "the visitor's own voice: {heard:?}");
         assert!(there, "not {hertz} Hz but {heard:?}");
+        let own = ear["own"].as_f64().expect("a level");
+        println!("own voice under {hertz:.0} Hz: {own:.0} dB");
+        assert!(own < OWN_BOUND, "the visitor's own voice has {own:.0} dB beside {hertz} Hz");
     }
 
     /// The same from now on.
@@ -171,6 +188,9 @@ async fn a_changed_voice_is_the_only_one_from_the_first_packet_on() {
     let server = TestServer::start_with(&[]).await;
     let (one, other) = pair(&server).await;
     one.choose_before("deeper").await;
+    for browser in [&one, &other] {
+        browser.run("document.querySelector('[data-part=same]').checked = true", vec![]).await;
+    }
     call(&one, &other).await;
     other.hears(DEEPER).await;
     other.has_heard_only(DEEPER, 100).await;
@@ -190,8 +210,12 @@ async fn a_changed_voice_is_the_only_one_from_the_first_packet_on() {
     one.choose_voice("own").await;
     other.hears(OWN).await;
     one.choose_voice("deeper").await;
+    let chosen = one.run("return Date.now()", vec![]).await.as_f64().expect("a time");
     other.hears(DEEPER).await;
     other.hears_only(DEEPER).await;
+    let last = other.run("return ear.own_last", vec![]).await.as_f64().expect("a time");
+    println!("the own voice was last heard {:.0} ms after the choice", last - chosen);
+    assert!(last > 0.0 && last - chosen < OWN_GONE_WITHIN, "heard {} ms after the choice", last - chosen);
 
     // Another microphone goes the same way.
     let renew = "window.tracks.at(-1).stop(); document.dispatchEvent(new Event('visibilitychange'));";
@@ -211,6 +235,12 @@ async fn a_changed_voice_is_the_only_one_from_the_first_packet_on() {
     assert!(one.wait(closed, vec![]).await.is_some(), "a context runs on after the call");
     assert_eq!(one.run("return document.querySelector('select[name=voice]').value", vec![]).await, json!("deeper"));
     assert_eq!(one.run("return JSON.stringify(localStorage)", vec![]).await, json!("{}"), "it is not stored");
+    one.run("window.ratios.length = 0; Math.random = () => 1", vec![]).await;
+    one.press("again").await;
+    other.press("again").await;
+    other.until("talking").await;
+    other.hears(OWN * 0.88).await;
+    assert_eq!(one.run("return ratios", vec![]).await, json!([0.88]));
     one.quit().await;
     other.quit().await;
     server.stop().await;

@@ -59,7 +59,13 @@ async fn the_list_of_hashes_is_of_what_is_delivered_and_of_the_repository() {
     }
     assert!(compressed > lines.len() * 3 / 2, "{compressed} answers for {} files came compressed", lines.len());
     // The addresses without the file's own name.
-    for (path, file) in [("/", "index.html"), ("/privacy", "privacy.html"), ("/accessibility", "accessibility.html")] {
+    for (path, file) in [
+        ("/", "index.html"),
+        ("/privacy", "privacy.html"),
+        ("/accessibility", "accessibility.html"),
+        ("/rules", "rules.html"),
+        ("/help", "help.html"),
+    ] {
         let hash = lines.iter().find(|(_, path)| *path == file).expect("a line").0;
         assert_eq!(sha256(&get(&server, path, "").await.body), hash, "{path}");
     }

@@ -114,6 +114,12 @@ impl Visitor {
     async fn leave(&mut self) {
         self.say(json!({ "type": "leave" })).await;
     }
+
+    /// The answer.
+    async fn hear_yourself(&mut self) -> Value {
+        self.say(json!({ "type": "hear_yourself" })).await;
+        self.next().await
+    }
 }
 
 /// Two who have nothing to do with the flood meet.
@@ -292,6 +298,66 @@ async fn drop_until_paused(server: &TestServer, host: u8, headers: &[(&'static s
             drops += 1;
         }
     }
+}
+
+/// Each is a caller of the server's own.
+#[tokio::test(flavor = "multi_thread")]
+async fn sixteen_hear_themselves_at_once_and_four_of_one_network() {
+    let server = TestServer::start_with(&["--allow-native"]).await;
+    let mut hearing = Vec::new();
+    for host in 20..24 {
+        for _ in 0..4 {
+            let mut visitor = Visitor::arrive(&server, host).await;
+            assert_eq!(visitor.hear_yourself().await["type"], "matched");
+            hearing.push(visitor);
+        }
+        let refusal = Visitor::arrive(&server, host).await.hear_yourself().await;
+        assert_eq!(refusal, json!({ "type": "slow_down", "retry_after": 31 }), "a fifth of one network");
+    }
+    let mut visitor = Visitor::arrive(&server, 24).await;
+    assert_eq!(visitor.hear_yourself().await["type"], "slow_down", "a seventeenth");
+    // One is idle still, and may talk with others.
+    others_are_served(&server).await;
+    assert_eq!(visitor.join("eo").await["type"], "waiting");
+    visitor.leave().await;
+    // A place is free again a moment after it is left, by whichever way.
+    for gone in [true, false] {
+        let mut one = hearing.pop().expect("one of them");
+        if gone {
+            drop(one);
+        } else {
+            one.leave().await;
+            hearing.insert(0, one);
+        }
+        let give_up = Instant::now() + Duration::from_secs(5);
+        while visitor.hear_yourself().await["type"] == "slow_down" {
+            assert!(Instant::now() < give_up, "no place is given back");
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        hearing.insert(0, std::mem::replace(&mut visitor, Visitor::arrive(&server, 25).await));
+    }
+    server.stop().await;
+}
+
+/// Whoever begins one after the other is asked to pause, and only for these.
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_hears_themself_again_and_again_is_asked_to_pause() {
+    let server = TestServer::start_with(&["--allow-native"]).await;
+    let mut visitor = Visitor::arrive(&server, 20).await;
+    let mut heard = 0;
+    let pause = loop {
+        let answer = visitor.hear_yourself().await;
+        if answer["type"] == "slow_down" && answer["retry_after"] != 31 {
+            break answer;
+        }
+        heard += i32::from(answer["type"] == "matched");
+        visitor.leave().await;
+    };
+    assert_eq!(pause, json!({ "type": "slow_down", "retry_after": 11 }));
+    println!("{heard} before the pause");
+    assert_eq!(visitor.join("eo").await["type"], "waiting");
+    assert_eq!(Visitor::arrive(&server, 21).await.hear_yourself().await["type"], "matched");
+    server.stop().await;
 }
 
 #[tokio::test]
@@ -604,7 +670,7 @@ async fn who_is_slow_is_let_go_of() {
 
 /// Seconds of CPU that a process has taken.
 #[cfg(target_os = "linux")]
-fn cpu(pid: u32) -> f64 {
+pub fn cpu(pid: u32) -> f64 {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).expect("a process");
     let fields: Vec<&str> = stat.rsplit_once(") ").expect("a name").1.split(' ').collect();
     let ticks: f64 = [11, 12].iter().map(|field| fields[*field].parse::<f64>().expect("a number")).sum();

@@ -1,17 +1,23 @@
 //! Everything that needs the real server: it runs as its own process, on a port of its own, and is spoken to as
 //! visitors do. One binary, for link time.
 
+mod breath;
 mod browser;
 mod caller;
 mod classifier;
 mod disguise;
 mod files;
 mod guard;
+mod hear;
+mod help;
+mod hold;
 mod http;
 mod installed;
 mod languages;
+mod leaving;
 mod line;
 mod linking;
+mod loading;
 mod looks;
 mod mixed;
 mod model;
@@ -20,7 +26,9 @@ mod page;
 mod privacy;
 mod reader;
 mod relay;
+mod ring;
 mod room;
+mod rules;
 mod sas;
 mod server;
 mod shape;

@@ -11,7 +11,7 @@ use crate::server::{DEADLINE, TestServer};
 use crate::tls::Identity;
 
 /// A network namespace for the server, at the other end of a cable on which UDP is lost.
-struct Network {
+pub struct Network {
     name: String,
     /// The near end of the cable.
     cable: String,
@@ -19,7 +19,7 @@ struct Network {
 }
 
 impl Network {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let id = std::process::id();
         let (name, subnet) = (format!("sotto{id}"), format!("10.{}.{}", 64 + id / 256 % 64, id % 256));
         let (near, far) = (format!("sv{id}a"), format!("sv{id}b"));
@@ -33,7 +33,7 @@ impl Network {
             && network.inside(&["ip", "link", "set", &far, "up"])
             && network.inside(&["ip", "link", "set", "lo", "up"])
             && network.inside(&["ip", "route", "add", "default", "via", &format!("{subnet}.1")])
-            && network.inside(&["iptables", "-A", "INPUT", "-p", "udp", "-j", "DROP"]);
+            && network.inside(&["iptables", "-A", "INPUT", "-i", &far, "-p", "udp", "-j", "DROP"]);
         assert!(done, "a network namespace, which needs root");
         // Chromium drops what it is loading when the machine's network changes: whatever will happen by itself has to be
         // over, which is the cable being there. An address of the link's own would come a second later (RFC 4862 §5.4).
@@ -50,7 +50,7 @@ impl Network {
     }
 
     /// A server with TLS at the far end.
-    async fn server(&self, identity: &Identity) -> TestServer {
+    pub async fn server(&self, identity: &Identity) -> TestServer {
         let listen = format!("{}:0", self.address);
         let mut command = tokio::process::Command::new("ip");
         command.args(["netns", "exec", &self.name, env!("CARGO_BIN_EXE_sotto")]);
@@ -58,7 +58,7 @@ impl Network {
     }
 
     /// How many datagrams were lost on the way to the server.
-    fn lost(&self) -> u64 {
+    pub fn lost(&self) -> u64 {
         let list = ["netns", "exec", &self.name, "iptables", "-L", "INPUT", "-vnx"];
         let output = Command::new("ip").args(list).output().expect("iptables runs");
         let text = String::from_utf8(output.stdout).expect("a text");

@@ -71,7 +71,7 @@ async fn two_visitors_hear_each_other() {
 }
 
 #[tokio::test]
-async fn the_second_press_to_both_hearing_takes_under_half_a_second() {
+async fn the_second_press_and_both_hear_each_other() {
     let _turn = turn().await;
     let server = TestServer::start_with(&[]).await;
     let (one, other) = (Browser::chromium(Some(440.0)).await, Browser::chromium(Some(880.0)).await);
@@ -87,8 +87,9 @@ async fn the_second_press_to_both_hearing_takes_under_half_a_second() {
         taken.push(one_heard.max(other_heard) - pressed);
     }
     taken.sort_by(f64::total_cmp);
-    // Told, not judged: this machine is shared. The README has the median.
+    // The README has the median; here it is judged by what even a busy machine keeps to.
     println!("from the second press to both hearing each other, in ms: {taken:.0?}");
+    assert!(taken[2] < 3_000.0, "{taken:.0?}");
     one.quit().await;
     other.quit().await;
     server.stop().await;
@@ -164,17 +165,18 @@ async fn a_browser_that_makes_no_calls_keeps_nobody_waiting() {
     let server = TestServer::start_with(&[]).await;
     let (one, other) = (Browser::chromium(None).await, Browser::chromium(None).await);
     one.open(&server.url()).await;
-    other.open(&server.url()).await;
-    other
-        .run("frames[0].RTCPeerConnection = class { constructor() { throw new Error('switched off'); } }", vec![])
-        .await;
     one.press("start").await;
     one.until("waiting").await;
-    other.press("start").await;
-    let told = timeout(Duration::from_secs(5), other.until("mic-problem")).await;
-    told.expect("it is said at once");
-    assert!(other.text("[data-in=mic-problem]").await.contains("This browser can’t make a call here."));
-    timeout(Duration::from_secs(5), one.until("waiting")).await.expect("the other is back at once");
+    // Where the frame has none, the page's own is no way out: it tells a partner which network this is.
+    for connection in ["class { constructor() { throw new Error('switched off'); } }", "undefined"] {
+        other.open(&server.url()).await;
+        other.run(&format!("frames[0].RTCPeerConnection = {connection}"), vec![]).await;
+        other.press("start").await;
+        let told = timeout(Duration::from_secs(5), other.until("mic-problem")).await;
+        told.expect("it is said at once");
+        assert!(other.text("[data-in=mic-problem]").await.contains("This browser can’t make a call here."));
+        timeout(Duration::from_secs(5), one.until("waiting")).await.expect("the other is back at once");
+    }
     one.quit().await;
     other.quit().await;
     server.stop().await;
@@ -195,6 +197,20 @@ async fn a_refused_microphone_has_words_and_ways_on() {
     visitor.press("start").await;
     visitor.until("mic-problem").await;
     visitor.screenshot("mic-problem").await;
+    let words = visitor.text("section:not([hidden])").await;
+    for part in ["We don’t have the microphone yet.", "That’s fine. If it was by accident, try again and choose Allow."]
+    {
+        assert!(words.contains(part), "{words}");
+    }
+    // Refused again, and with other words; then back.
+    let busy = "navigator.mediaDevices.getUserMedia = () => Promise.reject(new DOMException('', 'NotReadableError'))";
+    visitor.run(busy, vec![]).await;
+    visitor.press("retry").await;
+    let told = "const done = arguments[0]; const look = () => document.activeElement.textContent === 'Another app is using the microphone.' ? done(true) : setTimeout(look, 20); look();";
+    assert!(visitor.wait(told, vec![]).await.is_some(), "{}", visitor.text("section:not([hidden])").await);
+    assert_eq!(visitor.state().await, "mic-problem");
+    visitor.press("stop").await;
+    visitor.until("landing").await;
     visitor.quit().await;
     server.stop().await;
 }

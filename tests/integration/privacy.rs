@@ -238,7 +238,8 @@ async fn no_answer_sets_a_cookie() {
     let server = TestServer::start_with(&[]).await;
     let list = String::from_utf8(get(&server, "/hashes.txt", "").await.body).expect("a text");
     let files = list.lines().filter_map(|line| line.split_once("  ")).map(|(hash, path)| (format!("/{path}"), hash));
-    let others = ["/", "/privacy", "/hashes.txt", "/healthz", "/nothing", "/ws"].map(|path| (path.to_owned(), ""));
+    let others = ["/", "/privacy", "/rules", "/help", "/settings.json", "/hashes.txt", "/healthz", "/nothing", "/ws"]
+        .map(|path| (path.to_owned(), ""));
     for (path, hash) in files.chain(others) {
         let answer = get(&server, &path, "Cookie: sotto=1\r\n").await;
         for header in ["set-cookie", "clear-site-data", "last-modified", "report-to", "nel", "link", "refresh"] {

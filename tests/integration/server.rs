@@ -93,6 +93,11 @@ impl TestServer {
         self.child.id().expect("a running process")
     }
 
+    /// Ends it without a warning, as the system does when memory is short.
+    pub async fn kill(mut self) {
+        self.child.kill().await.expect("it ends");
+    }
+
     /// Ends it as an operator does, and looks through everything it has said.
     pub async fn stop(self) -> String {
         self.ask_to_stop().await;

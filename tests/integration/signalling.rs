@@ -279,12 +279,23 @@ async fn a_vanished_socket_in_each_state() {
     assert_eq!(other.next().await, ServerMessage::Waiting {});
     drop(other);
     server.stop().await;
-    // Talking, with a close that was meant (a closed tab says 1001).
+    // Talking, with a close that was meant; and one that a browser makes for a page that it only lays to rest.
     let server = TestServer::start().await;
     let (mut one, mut other, call) = talking(&server).await;
-    let away = tokio_tungstenite::tungstenite::protocol::CloseFrame { code: 1001.into(), reason: Default::default() };
-    one.raw(Message::Close(Some(away))).await;
+    let close = |code: u16| {
+        let frame =
+            tokio_tungstenite::tungstenite::protocol::CloseFrame { code: code.into(), reason: Default::default() };
+        Message::Close(Some(frame))
+    };
+    one.raw(close(1000)).await;
     assert_eq!(other.next().await, ServerMessage::Ended { call, why: EndReason::Left });
+    let (mut one, _other, call) = talking(&server).await;
+    one.raw(close(1001)).await;
+    server.said("away: the socket is lost").await;
+    let mut back = Signalling::connect(&server.ws(), None, None).await.expect("a socket");
+    back.send(&ClientMessage::Hello { resume: Some(one.token.clone()) }).await.expect("sent");
+    let welcome = timeout(DEADLINE, back.next()).await.expect("in time").expect("a frame");
+    assert!(matches!(welcome, ServerMessage::Welcome { call: Some(same), .. } if same == call), "{welcome:?}");
     server.stop().await;
 }
 

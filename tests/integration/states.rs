@@ -197,9 +197,13 @@ async fn a_whole_visit_with_the_keyboard_alone() {
     visitor.tab_to("start").await.key(Key::Enter).await;
     visitor.until("waiting").await;
     assert!(heading_has_focus(&visitor).await);
+    visitor.run(LISTEN, vec![]).await;
     partner.press("start").await;
     visitor.until("talking").await;
+    // The heading of the call has the focus already, and says something else.
     assert!(heading_has_focus(&visitor).await);
+    visitor.says("Hello is enough. So is silence.").await;
+    assert_eq!(visitor.run("return said", vec![]).await, json!(["Hello is enough. So is silence."]));
     partner.lamp("them", true, 0.1).await;
 
     // M mutes and unmutes, the toggle says so by its state, and the partner hears nothing.
@@ -305,6 +309,12 @@ async fn pages_to_be_read_read_well_in_every_light_and_without_scripts() {
         reader.driver.find(By::Css("[data-action=start]")).await.expect("the first page");
         reader.cdp("Emulation.setScriptExecutionDisabled", json!({ "value": false })).await;
     }
+    reader.driver.goto(&format!("{}privacy", server.url())).await.expect("the page");
+    reader.run("document.querySelector('header a[href=\"/#help\"]').click()", vec![]).await;
+    reader.until("landing").await;
+    let open = "const done = arguments[0]; const look = () => document.querySelector('dialog').open ? done(true) : setTimeout(look, 20); look();";
+    assert!(reader.wait(open, vec![]).await.is_some(), "help is not there");
+    assert!(reader.text("dialog").await.contains("988"));
     reader.open(&server.url()).await;
     reader.quit().await;
     server.stop().await;
@@ -459,6 +469,13 @@ async fn eight_languages_are_as_many_as_one_may_bring() {
     server.stop().await;
 }
 
+/// Keeps everything that a screen reader is told from now on.
+pub const LISTEN: &str = r"
+    window.said = [];
+    const status = document.querySelector('[role=status]');
+    new MutationObserver(() => status.textContent && said.push(status.textContent)).observe(status, { childList: true });
+";
+
 #[tokio::test]
 async fn what_is_said_is_said_once_and_true_and_in_the_help_too() {
     let _turn = turn().await;
@@ -469,12 +486,7 @@ async fn what_is_said_is_said_once_and_true_and_in_the_help_too() {
     visitor.press("start").await;
     visitor.until("waiting").await;
     visitor.press("help").await;
-    let watch = r"
-        window.said = [];
-        const status = document.querySelector('[role=status]');
-        new MutationObserver(() => status.textContent && said.push(status.textContent)).observe(status, { childList: true });
-    ";
-    visitor.run(watch, vec![]).await;
+    visitor.run(LISTEN, vec![]).await;
     partner.press("start").await;
     visitor.until("talking").await;
     visitor.says("Hello is enough. So is silence.").await;
@@ -504,9 +516,52 @@ async fn what_is_said_is_said_once_and_true_and_in_the_help_too() {
     server.stop().await;
 }
 
+#[tokio::test]
+async fn what_comes_behind_the_question_what_it_was_is_told_inside_it() {
+    let _turn = turn().await;
+    let server = TestServer::start_with(&[]).await;
+    let (visitor, partner) = (Browser::chromium(None).await, Browser::chromium(None).await);
+    visitor.open(&server.url()).await;
+    partner.open(&server.url()).await;
+    visitor.press("start").await;
+    visitor.queued().await;
+    partner.press("start").await;
+    visitor.until("talking").await;
+    visitor.press("report").await;
+    visitor.run(LISTEN, vec![]).await;
+    partner.press("end").await;
+    visitor.until("ended").await;
+    let end = "The conversation has ended. People leave for all kinds of reasons.";
+    visitor.says(end).await;
+    let inside = "return document.querySelector('dialog[open] [role=status]')?.textContent";
+    assert_eq!(visitor.run(inside, vec![]).await, json!(end));
+    let question = visitor.text("[data-part=report]").await;
+    assert!(question.contains("It keeps the two of you apart") && !question.contains("ends the conversation"));
+
+    // Not meant after all: the focus is where the news is, which is not said a second time.
+    visitor.run("document.querySelector('[data-part=report-close]').click()", vec![]).await;
+    let arrived = "const done = arguments[0]; const look = () => document.activeElement.tagName === 'H1' ? done(true) : setTimeout(look, 20); look();";
+    assert!(visitor.wait(arrived, vec![]).await.is_some());
+    assert!(heading_has_focus(&visitor).await);
+    assert_eq!(visitor.run("return said", vec![]).await, json!([end]));
+
+    // Meant: thanked for where the focus is, although the button that it came from has gone.
+    visitor.press("report").await;
+    visitor.run("document.querySelector('[data-category=other]').click()", vec![]).await;
+    assert!(visitor.wait(arrived, vec![]).await.is_some());
+    assert_eq!(
+        visitor.run("return document.activeElement.textContent", vec![]).await,
+        json!("Thank you for telling us.")
+    );
+    assert!(visitor.frames().await.iter().any(|frame| frame.contains(r#""type":"report""#)));
+    visitor.quit().await;
+    partner.quit().await;
+    server.stop().await;
+}
+
 impl Browser {
     /// Waits until a screen reader has this to say.
-    async fn says(&self, text: &str) {
+    pub async fn says(&self, text: &str) {
         let until = r"
             const [text, done] = arguments;
             const look = () => document.querySelector('[role=status]').textContent === text ? done(true) : setTimeout(look, 20);
@@ -534,7 +589,7 @@ impl Browser {
     }
 
     /// Presses Tab until the control with this `data-action` has the focus.
-    async fn tab_to(&self, action: &str) -> &Self {
+    pub async fn tab_to(&self, action: &str) -> &Self {
         let at = "return document.activeElement.dataset.action ?? ''";
         for _ in 0..30 {
             if self.run(at, vec![]).await == json!(action) {
@@ -546,7 +601,7 @@ impl Browser {
     }
 
     /// Presses and lets go of one key.
-    async fn key(&self, key: impl Into<char>) -> &Self {
+    pub async fn key(&self, key: impl Into<char>) -> &Self {
         let key = key.into();
         self.driver.action_chain().key_down(key).key_up(key).perform().await.expect("a key");
         self

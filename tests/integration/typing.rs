@@ -1,5 +1,7 @@
 //! The text line: the two in a call type to each other, where the operator lets them.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use serde_json::{Value, json};
 use sotto::caller::text::{FRAME_BYTES, encode};
@@ -192,21 +194,46 @@ async fn where_it_is_off_nothing_is_shown_and_nothing_taken() {
     let server = TestServer::start().await;
     let visitor = Browser::chromium(None).await;
     visitor.open(&server.url()).await;
+    // Lines that pass the channel, either way.
+    let watch = r"
+        window.lines = { came: 0, went: 0 };
+        const line = data => typeof data !== 'string' && new Uint8Array(data)[0] === 4;
+        const { prototype } = frames[0].RTCPeerConnection;
+        const create = prototype.createDataChannel;
+        prototype.createDataChannel = function (...all) {
+            const channel = create.apply(this, all);
+            channel.addEventListener('message', ({ data }) => { lines.came += line(data); });
+            const send = channel.send;
+            channel.send = function (data) { lines.went += line(data); send.call(channel, data); };
+            return channel;
+        };
+    ";
+    visitor.run(watch, vec![]).await;
     visitor.press("start").await;
     visitor.queued().await;
     let mut call = native(&server).await;
     call.connected().await.expect("connected");
     visitor.until("talking").await;
-    assert_eq!(visitor.run("return document.querySelector('[data-part=typing]').hidden", vec![]).await, json!(true));
+    let hidden = "return document.querySelector('[data-part=typing]').hidden";
+    assert_eq!(visitor.run(hidden, vec![]).await, json!(true));
     assert!(!visitor.frames().await.iter().any(|frame| frame.contains("text_line")), "it is not said on the wire");
     for _ in 0..5 {
         call.send(line("do you see this?")).await;
     }
-    // What comes after it on the same channel has come.
-    call.leave().await.expect("idle").close().await;
-    visitor.until("ended").await;
+    let came =
+        "const done = arguments[0]; const look = () => lines.came === 5 ? done(true) : setTimeout(look, 20); look();";
+    assert!(visitor.wait(came, vec![]).await.is_some(), "they have not come");
+    assert_eq!(visitor.state().await, "talking");
     assert_eq!(visitor.run(LOG, vec![]).await, json!([]));
     visitor.types("nor does this go anywhere").await;
+    assert_eq!(visitor.run(LOG, vec![]).await, json!([]));
+    assert_eq!(visitor.run(hidden, vec![]).await, json!(true));
+    visitor.press("end").await;
+    // The farewell comes after whatever was sent before it on the same channel.
+    call.ended().await;
+    assert_eq!(visitor.run("return lines.went", vec![]).await, json!(0));
+    assert!(call.line(Duration::ZERO).await.is_err(), "a line came");
+    visitor.until("ended").await;
     visitor.quit().await;
     server.stop().await;
 }
@@ -275,7 +302,9 @@ async fn a_hostile_partner_is_shown_as_far_as_it_is_a_partner() {
     let seen = visitor.wait(flood, vec![json!(right.to_vec())]).await.expect("the page goes on");
     let [taken, entries]: [f64; 2] = serde_json::from_value(seen).expect("two numbers");
     println!("ten thousand frames: {taken:.0} ms, {entries} lines");
-    assert!(entries <= 41.0, "{entries} lines");
+    // Of forty that may come at once wrong ones of the right size take a part, ten before the flood and every other in it:
+    // fifteen are shown, after the one before, and by all means more than seven.
+    assert!((8.0..=41.0).contains(&entries), "{entries} lines");
     assert!(taken < 5_000.0, "the page stood still for {taken} ms");
     // It mutes, types and ends as ever.
     visitor.press("mute").await;
@@ -302,12 +331,17 @@ async fn a_line_typed_while_the_line_is_thin_arrives() {
         std::process::Command::new("kill").arg(signal).args(pids.split_whitespace()).status().expect("kill");
     };
     stand("-STOP");
+    one.run("document.querySelector('[data-part=line]').focus()", vec![]).await;
     one.until("rejoining").await;
+    one.says("The line is thin. Holding on.").await;
     one.types("are you there?").await;
     one.sees_typed("are you there?").await;
     stand("-CONT");
     other.sees_typed("are you there?").await;
     one.until("talking").await;
+    one.says("Hello is enough. So is silence.").await;
+    let focus = "return document.activeElement.dataset.part";
+    assert_eq!(one.run(focus, vec![]).await, json!("line"), "whoever types is not sent elsewhere");
     let shown: Value = other.run(LOG, vec![]).await;
     assert_eq!(shown, json!([["type.them", "are you there?"]]));
     one.quit().await;

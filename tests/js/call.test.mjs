@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { decode as breath, encode as breathing } from '../../static/js/breath.js';
 import { Call } from '../../static/js/call.js';
 import { decode, encode } from '../../static/js/text.js';
 
@@ -10,13 +11,14 @@ const RELAY = { transports: ['udp'], username: `1:${CALL}:a`, credential: 'abcd'
 const PAGE = { protocol: 'https:', hostname: 'sotto.example', port: '' };
 
 /** A call whose peer connection is in the test's hands. */
-function setUp({ offerer = false, track = null, more = {} } = {}) {
+function setUp({ offerer = false, track = null, more = {}, padded = true } = {}) {
   const it = { said: [], shaped: [], sent: [] };
   it.sender = { replaceTrack: async (track) => { it.sent.push([track.name, it.shaped.length]); } };
-  const shaper = { shape: (sender) => it.shaped.push(sender) };
+  const shaper = { shape: (sender) => { it.shaped.push(sender); return padded; } };
   it.track = (name) => ({ name, readyState: 'live', stop() { this.readyState = 'ended'; } });
   globalThis.RTCRtpReceiver = { getCapabilities: () => null };
-  globalThis.RTCPeerConnection = class {
+  class Connection {
+    connectionState = 'new';
     constructor(configuration) {
       it.pc = this;
       it.configuration = configuration;
@@ -29,10 +31,10 @@ function setUp({ offerer = false, track = null, more = {} } = {}) {
     createDataChannel() { return it.channel; }
     async setLocalDescription() {}
     close() { it.closed = true; }
-  };
+  }
   const say = (name) => (...all) => it.said.push([name, ...all]);
-  const handlers = Object.fromEntries(['onDescribed', 'onRenewed', 'onGathered', 'onStream', 'onConnected', 'onWeak', 'onFailed', 'onBye', 'onEmoji', 'onUnverified', 'onLine'].map((name) => [name, say(name)]));
-  it.call = new Call({ type: 'matched', call: CALL, side: 'a', offerer, relay: RELAY, ...more }, track, shaper, PAGE, handlers);
+  const handlers = Object.fromEntries(['onDescribed', 'onRenewed', 'onGathered', 'onShaped', 'onStream', 'onConnected', 'onWeak', 'onFailed', 'onBye', 'onEmoji', 'onUnverified', 'onLine', 'onBreath'].map((name) => [name, say(name)]));
+  it.call = new Call({ type: 'matched', call: CALL, side: 'a', offerer, relay: RELAY, ...more }, track, shaper, PAGE, handlers, Connection);
   return it;
 }
 
@@ -75,7 +77,8 @@ test('a farewell is heard, and nothing else that comes on the channel', () => {
   assert.deepEqual(it.said, [['onBye']]);
 });
 
-test('what is typed is nothing where the server has not said that it may be', () => {
+test('what is typed is nothing where the server has not said that it may be', (context) => {
+  context.mock.timers.enable({ apis: ['setTimeout'] });
   const [off, on] = [setUp(), setUp({ more: { text_line: true } })];
   for (const it of [off, on]) {
     it.channel.readyState = 'open';
@@ -85,9 +88,28 @@ test('what is typed is nothing where the server has not said that it may be', ()
   }
   // The connection has no descriptions here, which the emoji do not like.
   const lines = ({ said }) => said.filter(([name]) => name === 'onLine');
-  assert.deepEqual([lines(off), off.channel.sent], [[], []]);
+  const typed = ({ channel }) => channel.sent.map(decode).filter(Boolean);
+  assert.deepEqual([lines(off), typed(off)], [[], []]);
   assert.deepEqual(lines(on), [['onLine', 'me', 'hello'], ['onLine', 'them', 'hello yourself']]);
-  assert.deepEqual(on.channel.sent.map(decode), ['hello']);
+  assert.deepEqual(typed(on), ['hello']);
+});
+
+test('a breath is told to the partner, and theirs here, whether or not one may type', (context) => {
+  context.mock.timers.enable({ apis: ['setTimeout'] });
+  for (const more of [{}, { text_line: true }]) {
+    const it = setUp({ more });
+    it.channel.readyState = 'open';
+    it.channel.onopen();
+    it.call.breathe(true);
+    context.mock.timers.tick(1_000);
+    it.channel.onmessage({ data: breathing(true).buffer });
+    it.channel.onmessage({ data: Uint8Array.of(5, 7).buffer });
+    assert.deepEqual(it.said.filter(([name]) => name === 'onBreath'), [['onBreath', true]]);
+    assert.deepEqual(it.channel.sent.map(breath), [false, true]);
+    it.call.close(false);
+    context.mock.timers.tick(10_000);
+    assert.equal(it.channel.sent.length, 2);
+  }
 });
 
 const settled = () => new Promise((resolve) => setImmediate(resolve));
@@ -117,4 +139,88 @@ test('the track is the call\'s own: replaced, the one before is stopped, and the
   call.call.close(false);
   await settled();
   assert.deepEqual([second, third].map(({ readyState }) => readyState), ['ended', 'ended']);
+});
+
+<<<<<<< HEAD
+test('a voice that must not be heard any more is over before the other is sent, and does not come back', async () => {
+  const [own, changed] = [{ name: 'own', readyState: 'live', stop() { this.readyState = 'ended'; } }, { name: 'changed', stop() {} }];
+  const it = setUp({ offerer: true, track: own });
+  it.call.replaceTrack(changed, true);
+  assert.deepEqual([own.readyState, it.sent], ['ended', []]);
+  await settled();
+  assert.deepEqual(it.sent, [['changed', 1]]);
+});
+
+test('what goes wrong is a line that is down where it is not up, and nothing where it is', async (context) => {
+  context.mock.method(console, 'warn', () => {});
+  for (const [state, said] of [['connecting', [['onFailed']]], ['failed', [['onFailed']]], ['connected', []]]) {
+    const it = setUp();
+    it.pc.connectionState = state;
+    it.pc.setRemoteDescription = async () => { throw new DOMException('', 'InvalidStateError'); };
+    it.call.receive({ type: 'describe', call: CALL, description: OFFER });
+    await settled();
+    assert.deepEqual(it.said, said, state);
+  }
+});
+
+test('no call is made from the page itself: without a frame there is none', () => {
+  globalThis.RTCPeerConnection = class {};
+  assert.throws(() => new Call({ type: 'matched', call: CALL, side: 'a', offerer: true, relay: RELAY }, null, {}, PAGE, {}), TypeError);
+  delete globalThis.RTCPeerConnection;
+});
+
+test('whether what is sent is padded is said by whoever knows, on either side', async () => {
+  for (const padded of [true, false]) {
+    assert.deepEqual(setUp({ offerer: true, padded }).said, [['onShaped', padded]]);
+    const answerer = setUp({ padded });
+    assert.deepEqual(answerer.said, []);
+    answerer.call.receive({ type: 'describe', call: CALL, description: OFFER });
+    await settled();
+    assert.deepEqual(answerer.said[0], ['onShaped', padded]);
+  }
+=======
+/** A local description with these ICE credentials. */
+const sdp = (ufrag) => ['v=0', 'm=audio 9 UDP/TLS/RTP/SAVPF 111', 'a=rtpmap:111 opus/48000/2', `a=ice-ufrag:${ufrag}`,
+  `a=ice-pwd:${'p'.repeat(22)}`, `a=fingerprint:sha-256 ${Array(32).fill('00').join(':')}`, 'a=setup:actpass', ''].join('\r\n');
+
+const DESCRIBE = {
+  type: 'describe', call: CALL,
+  description: { ufrag: 'them', pwd: 'q'.repeat(22), fingerprint: '00'.repeat(32), setup: 'actpass', payload_type: 111 },
+};
+
+test('the answerer asks for a restart with what is in force, and the offerer knows that from an answer', async () => {
+  const asking = setUp();
+  asking.pc.localDescription = { sdp: sdp('mine') };
+  asking.call.receive(DESCRIBE);
+  asking.call.restart();
+  await settled();
+  const renewed = ({ said }) => said.filter(([name]) => name === 'onRenewed').map(([, { ufrag }]) => ufrag);
+  assert.deepEqual(renewed(asking), ['mine']);
+
+  const asked = setUp({ offerer: true });
+  let generation = 0;
+  let answers = 0;
+  asked.pc.createOffer = async () => { generation += 1; };
+  asked.pc.setLocalDescription = async () => {
+    asked.pc.signalingState = 'have-local-offer';
+    asked.pc.localDescription = { sdp: sdp(`offer${generation}`) };
+  };
+  asked.pc.setRemoteDescription = async () => {
+    asked.pc.signalingState = 'stable';
+    answers += 1;
+  };
+  await settled();
+  asked.call.receive({ ...DESCRIBE, description: { ...DESCRIBE.description, setup: 'active' } });
+  await settled();
+  const restart = (ufrag) => ({ type: 'restart', call: CALL, ufrag, pwd: 'q'.repeat(22) });
+  // Whether or not one is under way that was lost.
+  for (const _ of [1, 2]) {
+    asked.call.receive(restart('them'));
+    await settled();
+  }
+  assert.deepEqual([renewed(asked), answers], [['offer1', 'offer2'], 1]);
+  asked.call.receive(restart('they'));
+  await settled();
+  assert.deepEqual([renewed(asked), answers], [['offer1', 'offer2'], 2]);
+>>>>>>> hold
 });

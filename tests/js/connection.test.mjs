@@ -1,8 +1,10 @@
 // The socket: hello, resuming, backing off; with a clock and a chance of the test's own.
 
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
-import { Connection, FIRST_WAIT_MS, LONGEST_WAIT_MS, WELCOME_WITHIN_MS } from '../../static/js/connection.js';
+import { Connection, FIRST_WAIT_MS, LONGEST_WAIT_MS, REPORT_WITHIN_MS, WELCOME_WITHIN_MS } from '../../static/js/connection.js';
+import { MS } from '../../static/js/machine.js';
 
 const CALL = '0b3d7c5e-8a53-4d0b-9a2f-6c1f0e2d4b5a';
 const TOKEN = '00112233445566778899aabbccddeeff';
@@ -179,6 +181,19 @@ test('keeps the frames of a call until the call is there again', () => {
   assert.deepEqual(it.socket.sent.slice(1), [], 'the server does not know the call any more');
 });
 
+test('asking for a restart twice voids nothing that was gathered since', () => {
+  const it = setUp();
+  it.connection.open();
+  it.welcome();
+  it.socket.onclose();
+  const restart = { type: 'restart', call: CALL, ufrag: 'abcd', pwd: 'abcdefghijklmnopqrstuv' };
+  const kept = [restart, { type: 'candidate', call: CALL, port: 50_001 }];
+  for (const frame of [...kept, restart]) it.connection.send(frame);
+  it.pass(FIRST_WAIT_MS);
+  it.welcome(CALL);
+  assert.deepEqual(it.socket.sent.slice(1), kept);
+});
+
 test('closes for good, and is the same visitor the next time', () => {
   const it = setUp();
   it.connection.open();
@@ -190,6 +205,60 @@ test('closes for good, and is the same visitor the next time', () => {
   it.connection.open();
   it.socket.onopen();
   assert.deepEqual(it.socket.sent, [{ type: 'hello', resume: TOKEN }]);
+});
+
+/** Somebody who reports a call while the socket is away, and has had enough for now. */
+function reporting() {
+  const it = setUp();
+  it.connection.open();
+  it.welcome();
+  it.socket.onclose();
+  for (let port = 50_000; port < 50_100; port += 1) it.connection.send({ type: 'candidate', call: CALL, port });
+  it.connection.send(REPORT);
+  it.connection.close();
+  it.downs = 0;
+  it.frames.length = 0;
+  return it;
+}
+
+const REPORT = { type: 'report', call: CALL, category: 'asking' };
+
+test('closes for good when a report is out, however long the socket was away', () => {
+  const it = reporting();
+  // Another attempt, which fails; and one that comes through.
+  it.pass(FIRST_WAIT_MS);
+  it.socket.onclose();
+  it.pass(2 * FIRST_WAIT_MS);
+  it.welcome();
+  assert.deepEqual(it.socket.sent, [{ type: 'hello', resume: TOKEN }, REPORT]);
+  assert.equal(it.socket.closed, true);
+  assert.deepEqual([it.frames, it.downs, it.waits], [[], 0, []], 'nobody here hears of it');
+});
+
+test('a report is kept and offered for as long as the server takes one', () => {
+  const source = readFileSync(new URL('../../src/visitor.rs', import.meta.url), 'utf8');
+  const [, minutes] = /REPORT_WITHIN: Duration = Duration::from_secs\((\d+) \* 60\);/.exec(source);
+  assert.deepEqual([REPORT_WITHIN_MS, MS.report], [minutes * 60_000, minutes * 60_000]);
+});
+
+test('gives a report up that the server would not take', () => {
+  const it = reporting();
+  assert.ok(it.waits.includes(REPORT_WITHIN_MS));
+  it.connection.close();
+  it.pass(REPORT_WITHIN_MS);
+  assert.deepEqual([it.waits, it.socket.closed], [[], true]);
+  it.connection.open();
+  it.welcome();
+  assert.deepEqual(it.socket.sent, [{ type: 'hello', resume: TOKEN }]);
+});
+
+test('is open again for whoever comes back before the report is out', () => {
+  const it = reporting();
+  it.pass(FIRST_WAIT_MS);
+  it.connection.open();
+  it.welcome();
+  assert.deepEqual(it.socket.sent, [{ type: 'hello', resume: TOKEN }, REPORT]);
+  assert.deepEqual([it.frames.map(({ type }) => type), it.socket.closed, it.waits], [['welcome'], false, []]);
 });
 
 test('refuses to send what breaks a rule', () => {

@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { isDeepStrictEqual } from 'node:util';
 import { INITIAL, MS, NAMES, reduce } from '../../static/js/machine.js';
 import { isClientFrame } from '../../static/js/protocol.js';
 
@@ -28,11 +29,15 @@ function walk(...events) {
   return { state, effects, did: effects.map((effect) => effect.do), sent: effects.filter((effect) => effect.do === 'send').map((effect) => effect.frame) };
 }
 
-const START = { type: 'start', wishes: WISHES };
+const START = { type: 'start', wishes: WISHES, agreed: true };
 const WAITING = [START, 'ready', welcome(), 'granted'];
 const CONNECTING = [...WAITING, matched()];
 const DESCRIBED = [...CONNECTING, { type: 'described', description: DESCRIPTION }, describe];
 const TALKING = [...DESCRIBED, 'connected'];
+
+const found = (microphone = 'fine', sound = 'fine', line = 'fine') => ({ type: 'found', found: { microphone, sound, line } });
+const ASKING_ALONE = ['hear-yourself', 'ready', welcome(), 'granted'];
+const HEARING = [...ASKING_ALONE, matched(), { type: 'described', description: DESCRIPTION }, describe, 'connected'];
 
 /** One way into each state. */
 const WAYS = {
@@ -49,30 +54,34 @@ const WAYS = {
   ended: [...TALKING, 'bye'],
   resting: [...TALKING, 'end', 'rest'],
   offline: [START, 'ready', 'granted', timeout('unreachable')],
+  hearing: HEARING,
+  heard: [...HEARING, found(), 'done'],
 };
 
 /** Every event there is, as it can come; frames and timers one by one. */
 const EVENTS = [
-  START,
+  START, { ...START, agreed: false },
   ...['retry', 'stop', 'accept', 'decline', 'mute', 'end', 'again', 'rest', 'vanish', 'granted', 'devices', 'doubt', 'checked',
     'down', 'connected', 'weak', 'failed', 'bye', 'unverified', 'ready', 'missing', 'hidden', 'visible', 'online', 'pagehide',
-    'own-voice', 'try-voice'].map((type) => ({ type })),
+    'own-voice', 'try-voice', 'breath', 'hear-yourself', 'done'].map((type) => ({ type })),
   { type: 'voice', voice: 'own' }, { type: 'voice', voice: 'deeper' },
+  { type: 'their-breath', on: true }, { type: 'their-breath', on: false },
   { type: 'disguised', ok: true }, { type: 'disguised', ok: false },
   ...['dismissed', 'site', 'system', 'none', 'busy', 'ignored', 'unsupported', 'calls'].map((problem) => ({ type: 'refused', problem })),
   { type: 'described', description: DESCRIPTION },
   { type: 'gathered', port: 50_000 },
   { type: 'broken', call: CALL }, { type: 'broken', call: OTHER },
   { type: 'renewed', ufrag: 'abcd', pwd: 'abcdefghijklmnopqrstuv' },
-  ...['prompt', 'quiet', 'unreachable', 'offer', 'connecting', 'weak', 'rejoining', 'restart', 'fetch', 'pause'].map(timeout),
-  welcome(), welcome(CALL), frame('waiting'), frame('slow_down', { retry_after: 10 }), frame('cool_down', { retry_after: 600, category: 'asking' }), { type: 'tell', category: 'asking' }, { type: 'report' }, matched(true), matched(false), matched(true, OTHER), describe, candidate,
+  ...['prompt', 'quiet', 'unreachable', 'offer', 'connecting', 'weak', 'rejoining', 'restart', 'fetch', 'pause', 'hearing', 'report'].map(timeout),
+  welcome(), welcome(CALL), frame('waiting'), frame('slow_down', { retry_after: 10 }), frame('cool_down', { retry_after: 600, category: 'asking' }), { type: 'tell', category: 'asking' }, matched(true), matched(false), matched(true, OTHER), describe, candidate,
   frame('restart', { call: CALL, ufrag: 'abcd', pwd: 'abcdefghijklmnopqrstuv' }),
   ...['left', 'lost', 'vanished'].flatMap((why) => [ended(why), ended(why, OTHER)]),
   frame('problem', { code: 'too_many', text: '' }), frame('closing', { in: 5 }),
   { type: 'typing', open: true }, { type: 'typing', open: false }, { type: 'type', text: 'hello' }, line('me'), line('them'),
+  found(), found('silent', 'unknown', 'tcp'),
 ];
 
-const label = (event) => [event.type, event.open, event.line?.who, event.voice, event.ok?.toString(), event.frame?.type, event.frame?.why, event.timer, event.problem, event.frame?.call?.slice(0, 4)].filter(Boolean).join(' ');
+const label = (event) => [event.type, event.agreed?.toString(), event.open, event.on?.toString(), event.line?.who, event.voice, event.ok?.toString(), event.frame?.type, event.frame?.why, event.timer, event.problem, event.frame?.call?.slice(0, 4), event.found?.microphone].filter(Boolean).join(' ');
 
 /** Whether this state and another are the same for whoever asks what can happen. */
 const key = (state) => JSON.stringify(state);
@@ -96,7 +105,12 @@ for (const name of NAMES) {
         if (effect.do === 'startTimer') assert.ok(effect.ms > 0);
       }
       // What is true of each state, however one came to it.
-      assert.equal(state.match !== null, CALLS.includes(state.name) || state.name === 'offered', 'a call exactly where there is one');
+      assert.ok(state.name === 'hearing' || (state.match !== null) === (CALLS.includes(state.name) || state.name === 'offered'), 'a call exactly where there is one');
+      assert.ok(state.match === null || state.alone === (state.name === 'hearing'), 'nobody else is met alone');
+      assert.ok(state.name === 'heard' || (state.found !== null) === (state.name === 'hearing'));
+      if (effects.some(({ frame }) => frame?.type === 'join')) assert.equal(state.alone, false, 'nobody is met who was not asked for');
+      if (effects.some(({ frame }) => frame?.type === 'hear_yourself')) assert.equal(state.alone, true);
+      assert.ok(!state.sounding || state.name === 'hearing');
       assert.equal(state.problem !== null, state.name === 'mic-problem');
       assert.equal(state.pause > 0, ['paused', 'cooling'].includes(state.name));
       assert.equal(state.category !== null, state.name === 'cooling');
@@ -109,53 +123,115 @@ for (const name of NAMES) {
       }
       if (!CALLS.includes(state.name)) {
         assert.deepEqual([state.typing, state.unread, state.lines], [false, false, []], 'what was typed is gone with the call');
+        assert.deepEqual([state.breath, state.theirs], [false, false], 'and nobody holds a breath');
       }
-      if (CALLS.includes(before.name) && !CALLS.includes(state.name)) {
+      if ((CALLS.includes(before.name) || before.name === 'hearing' && before.match) && !CALLS.includes(state.name) && state.name !== before.name) {
         assert.ok(effects.some((effect) => effect.do === 'hangUp'), 'a call that is left is hung up');
       }
-      if (!['landing', 'mic-problem'].includes(before.name) && ['landing', 'ended', 'resting'].includes(state.name) && state.name !== before.name && before.name !== 'ended' && !(before.name === 'offline' && state.name === 'ended') && before.name !== 'resting') {
+      if (!['landing', 'mic-problem', 'heard'].includes(before.name) && ['landing', 'ended', 'resting', 'heard'].includes(state.name) && state.name !== before.name && before.name !== 'ended' && !(before.name === 'offline' && state.name === 'ended') && before.name !== 'resting') {
         assert.ok(effects.some((effect) => effect.do === 'release'), 'the microphone is let go');
       }
     });
   }
 }
 
-test('no dead ends: from everywhere one can get back to the first page and on to a conversation', () => {
-  // Everything that can be reached, and from where.
-  const found = new Map([[key(INITIAL), { state: INITIAL, to: new Set() }]]);
-  const edge = [INITIAL];
-  while (edge.length > 0) {
-    const state = edge.pop();
-    for (const event of EVENTS) {
-      const { state: next } = reduce(state, event);
-      // What is typed, and which voice is spoken with, opens and closes nothing.
-      const known = { ...next, held: next.held.slice(0, 2), typing: false, unread: false, lines: [], voice: INITIAL.voice, unheard: false };
-      found.get(key(state)).to.add(key(known));
-      if (found.has(key(known))) continue;
-      found.set(key(known), { state: known, to: new Set() });
-      edge.push(known);
+const said = ({ effects }) => effects.filter((effect) => effect.do === 'say').map(({ word }) => word);
+const held = ({ effects }) => effects.filter((effect) => effect.do === 'hold').map(({ on }) => on);
+const theirs = (on) => ({ type: 'their-breath', on });
+
+test('a breath holds both directions, in every state of a call, and changes no mute', () => {
+  for (const name of CALLS) {
+    for (const before of [[], ['mute']]) {
+      const taken = walk(...WAYS[name], ...before, 'breath');
+      assert.deepEqual([taken.state.name, taken.state.breath, taken.state.muted], [name, true, before.length > 0]);
+      assert.deepEqual(taken.effects, [
+        { do: 'hold', on: true }, { do: 'breathe', on: true }, { do: 'say', word: 'breath.mine', then: 'breath.mine.text' },
+      ]);
+      const back = walk(...WAYS[name], ...before, 'breath', 'breath');
+      assert.deepEqual([back.state.breath, back.state.muted, held(back)], [false, before.length > 0, [false]]);
+      assert.deepEqual(back.effects.slice(2), before.length > 0 ? [{ do: 'say', word: 'muted' }] : [{ do: 'check', aloud: true }]);
     }
   }
-  assert.deepEqual(new Set([...found.values()].map(({ state }) => state.name)), new Set(NAMES));
-  for (const goal of ['landing', 'talking']) {
-    const from = new Map();
-    for (const [one, { to }] of found) for (const other of to) from.set(other, [...from.get(other) ?? [], one]);
-    const reaches = new Set([...found].filter(([, { state }]) => state.name === goal).map(([one]) => one));
-    const todo = [...reaches];
-    while (todo.length > 0) {
-      for (const one of from.get(todo.pop()) ?? []) {
-        if (reaches.has(one)) continue;
-        reaches.add(one);
-        todo.push(one);
+  const muted = walk(...TALKING, 'breath', 'mute', 'breath');
+  assert.deepEqual([muted.state.muted, held(muted), said(muted)], [true, [false], ['muted']], 'muted meanwhile, muted afterwards');
+});
+
+test('the partner’s breath is said once and holds this side as well', () => {
+  const taken = walk(...TALKING, theirs(true));
+  assert.deepEqual([taken.state.theirs, held(taken), said(taken)], [true, [true], ['breath.theirs']]);
+  const back = walk(...TALKING, theirs(true), theirs(false));
+  assert.deepEqual([back.state.theirs, held(back), said(back)], [false, [false], ['breath.over']]);
+  assert.deepEqual(said(walk(...TALKING, theirs(true), 'mute', 'mute')), [], 'nothing is said that is not so');
+  assert.deepEqual(said(walk(...TALKING, theirs(true), 'checked')), []);
+});
+
+test('both may take one at once, and neither is heard until both are back', () => {
+  for (const [first, second] of [['breath', theirs(true)], [theirs(true), 'breath']]) {
+    const both = walk(...TALKING, first, second);
+    assert.deepEqual([both.state.breath, both.state.theirs], [true, true]);
+    const [one, other] = [walk(...TALKING, first, second, 'breath'), walk(...TALKING, first, second, theirs(false))];
+    assert.deepEqual([held(one), said(one)], [[true], ['breath.theirs']]);
+    assert.deepEqual([held(other), said(other)], [[true], []], 'who takes one is left in peace');
+    assert.deepEqual(held(walk(...TALKING, first, second, 'breath', theirs(false))), [false]);
+  }
+});
+
+test('a breath outlasts a line that is thin, and ends with the call', () => {
+  assert.deepEqual(['failed', 'connected'].map((event, index, all) => walk(...TALKING, 'breath', theirs(true), ...all.slice(0, index + 1)).state)
+    .map(({ name, breath, theirs: other }) => [name, breath, other]), [['rejoining', true, true], ['talking', true, true]]);
+  for (const end of ['end', 'bye', 'unverified']) assert.equal(walk(...TALKING, 'breath', end).state.name, 'ended');
+  assert.equal(walk(...CONNECTING, 'breath', ended('vanished')).state.breath, false, 'it was meant for this partner');
+});
+
+test('where the operator asks for a box, nothing begins before it is ticked', () => {
+  const { state, did } = walk({ ...START, agreed: false });
+  assert.deepEqual([state.name, did], ['landing', ['askToAgree']]);
+  assert.equal(walk({ ...START, agreed: false }, START).state.name, 'asking');
+  assert.equal(walk(...TALKING, 'end', 'again').state.name, 'asking', 'it is said once');
+});
+
+test('leaving at once: microphone, call and socket, and only then away; the farewell keeps nobody', () => {
+  for (const name of NAMES) {
+    const { state, effects, did } = walk(...WAYS[name], 'vanish');
+    assert.equal(state.name, 'landing');
+    assert.deepEqual(did, ['stopTimers', 'release', 'hangUp', 'send', 'disconnect', 'wake', 'dismiss', 'vanish'], name);
+    assert.deepEqual(effects[2], { do: 'hangUp', bye: true, atOnce: true });
+  }
+});
+
+test('no dead ends: from everywhere one can get back to the first page and on to a conversation', () => {
+  // Everything that can be reached, and from where, by number.
+  const [numbers, states, from] = [new Map([[key(INITIAL), 0]]), [INITIAL], [[]]];
+  for (let at = 0; at < states.length; at += 1) {
+    for (const event of EVENTS) {
+      const { state: next } = reduce(states[at], event);
+      // What is typed or said, who is muted or takes a breath, and which of several reasons it was open and close nothing; nor
+      // does a second held frame.
+      const known = {
+        ...next, held: next.held.slice(0, 1), typing: false, unread: false, lines: [], voice: INITIAL.voice, unheard: false, breath: false, theirs: false,
+        muted: false, long: false, pause: INITIAL.pause, category: INITIAL.category, wishes: INITIAL.wishes, found: next.found && found().found,
+        problem: next.problem && (next.problem === 'none' ? 'none' : 'site'), ending: next.ending && 'left',
+      };
+      const name = key(known);
+      if (!numbers.has(name)) {
+        numbers.set(name, states.length);
+        states.push(known);
+        from.push([]);
       }
+      from[numbers.get(name)].push(at);
     }
-    const stuck = [...found].filter(([one]) => !reaches.has(one)).map(([, { state }]) => state);
-    assert.deepEqual(stuck.slice(0, 3), [], `${stuck.length} of ${found.size} cannot reach ${goal}`);
+  }
+  assert.deepEqual(new Set(states.map(({ name }) => name)), new Set(NAMES));
+  for (const goal of ['landing', 'talking']) {
+    const reaches = new Set(states.flatMap(({ name }, at) => (name === goal ? [at] : [])));
+    for (const at of reaches) for (const one of from[at]) reaches.add(one);
+    const stuck = states.filter((_, at) => !reaches.has(at));
+    assert.deepEqual(stuck.slice(0, 3), [], `${stuck.length} of ${states.length} cannot reach ${goal}`);
   }
 });
 
 test('every state has a control that leads out of it, without the server or the network', () => {
-  const controls = [START, ...['retry', 'stop', 'accept', 'decline', 'end', 'again', 'rest'].map((type) => ({ type }))];
+  const controls = [START, ...['retry', 'stop', 'accept', 'decline', 'end', 'again', 'rest', 'done'].map((type) => ({ type }))];
   for (const name of NAMES) {
     const { state } = walk(...WAYS[name]);
     assert.ok(controls.some((event) => reduce(state, event).state.name !== name), name);
@@ -199,6 +275,15 @@ test('nobody joins before the scripts of a call are here, and they are asked for
   assert.equal(walk(...WAITING, frame('closing', { in: 5 }), 'ready').state.name, 'offline');
 });
 
+test('who has not been reached yet is given longer than who was lost', () => {
+  const clock = (...events) => walk(...events).effects.find(({ timer }) => timer === 'unreachable')?.ms;
+  assert.equal(clock(START, 'granted'), MS.reaching);
+  assert.equal(clock(START, 'ready', 'granted'), MS.reaching);
+  assert.equal(clock(START, welcome(), 'granted'), MS.reaching);
+  assert.equal(clock(...WAITING, 'down'), MS.unreachable);
+  assert.ok(MS.reaching > 3 * MS.unreachable);
+});
+
 test('a pause lasts as long as the server says, and then the page joins by itself', () => {
   const join = { type: 'join', ...WISHES };
   const paused = walk(...WAYS.paused);
@@ -225,10 +310,14 @@ test('a report ends the call, goes out once, and can still be made when the call
   }
   for (const over of ['end', 'bye', ended('left'), ended('lost')]) {
     const after = walk(...TALKING, over, report);
-    assert.deepEqual([after.state.name, after.state.ending, after.sent], ['ended', 'reported', [sent]]);
+    assert.deepEqual([after.state.name, after.state.ending, after.sent], ['ended', 'told', [sent]], 'whoever was left has not left');
     assert.deepEqual(walk(...TALKING, over, report, report).sent, [], 'once');
     assert.deepEqual(walk(...TALKING, over, 'again', report).sent, []);
   }
+  // Not when the server would not take it any more.
+  assert.deepEqual(walk(...TALKING, 'bye').effects.at(-1), { do: 'startTimer', timer: 'report', ms: MS.report });
+  const late = walk(...TALKING, 'bye', timeout('report'));
+  assert.deepEqual([late.state.name, late.state.past, walk(...TALKING, 'bye', timeout('report'), report).sent], ['ended', null, []]);
   // Nobody has been heard yet.
   assert.deepEqual(walk(...CONNECTING, report).sent, []);
   assert.equal(walk(...CONNECTING, 'end').state.past, null);
@@ -384,16 +473,50 @@ test('a short gap heals unseen; a longer one is said, and the offerer makes the 
   assert.deepEqual([lost.state.name, lost.state.ending], ['ended', 'lost']);
 });
 
-test('the answerer waits for the offerer', () => {
-  const answering = [...WAITING, matched(false), describe, { type: 'described', description: DESCRIPTION }, 'connected'];
-  for (const events of [['failed'], ['online'], ['failed', 'online'], ['failed', timeout('restart')]]) {
-    assert.equal(walk(...answering, ...events).did.includes('restart'), false);
-  }
-  assert.equal(walk(...answering, 'failed', timeout('rejoining')).state.name, 'ended');
+const ANSWERING = [...WAITING, matched(false), describe, { type: 'described', description: DESCRIPTION }, 'connected'];
+
+test('the answerer waits for the offerer, and not for ever', () => {
+  const thin = [...ANSWERING, 'failed'];
+  assert.equal(walk(...thin).did.includes('restart'), false);
+  // Nothing has come: the socket is as dead as the line.
+  assert.deepEqual(walk(...thin, timeout('restart')).did, ['renew', 'restart', 'startTimer']);
+  assert.equal(walk(...thin, timeout('rejoining')).state.name, 'ended');
 });
 
-test('a new network renews the socket and the line', () => {
-  assert.deepEqual(walk(...TALKING, 'online').did, ['renew', 'restart']);
+test('a restart that comes on a thin line is given its time', () => {
+  const restart = frame('restart', { call: CALL, ufrag: 'abcd', pwd: 'abcdefghijklmnopqrstuv' });
+  for (const way of [TALKING, ANSWERING]) {
+    assert.deepEqual(walk(...way, 'failed', restart).effects, [
+      { do: 'pass', frame: restart.frame }, { do: 'startTimer', timer: 'restart', ms: MS.restart },
+    ]);
+  }
+});
+
+test('a new network renews the socket and the line, on either side', () => {
+  for (const way of [TALKING, ANSWERING]) assert.deepEqual(walk(...way, 'online').did, ['renew', 'restart']);
+});
+
+test('where the server has gone for good, nobody is kept hoping for half a minute', () => {
+  const soon = { do: 'startTimer', timer: 'rejoining', ms: MS.forgotten };
+  const late = { do: 'startTimer', timer: 'rejoining', ms: MS.rejoining };
+  const has = ({ effects }, wanted) => effects.some((one) => isDeepStrictEqual(one, wanted));
+  const closing = frame('closing', { in: 5 });
+  // Before the line is felt to be gone, and after.
+  for (const news of [welcome(), welcome(OTHER)]) {
+    assert.equal(walk(...TALKING, 'down', news).state.name, 'talking', 'as long as they hear each other');
+    assert.ok(has(walk(...TALKING, 'down', news, 'failed'), soon));
+    assert.ok(has(walk(...TALKING, 'failed', 'down', news), soon));
+  }
+  // And each further socket says the same: that is no news.
+  assert.equal(has(walk(...TALKING, 'failed', 'down', welcome(), 'down', welcome()), soon), false);
+  // A server that stops sees to its calls for as long as it is there.
+  assert.ok(has(walk(...TALKING, closing, 'failed'), late));
+  assert.ok(has(walk(...TALKING, closing, 'down', 'failed'), soon));
+  assert.ok(has(walk(...TALKING, 'down', welcome(CALL), 'failed'), late));
+  assert.equal(has(walk(...TALKING, 'failed', 'down', welcome(CALL)), soon), false);
+  // The next call is another one.
+  const next = walk(...TALKING, 'down', welcome(), 'bye', 'again').state;
+  assert.equal(next.forgotten, false);
 });
 
 test('a call without a line problem is ended by no clock', () => {
@@ -487,7 +610,7 @@ test('the screen stays on from when the line is up until the end', () => {
   assert.deepEqual(walk(...TALKING, 'end').effects.filter((effect) => effect.do === 'wake'), [{ do: 'wake', on: false }]);
 });
 
-test('a new network is tried at once on a thin line, by the offerer', () => {
+test('a new network is tried at once on a thin line', () => {
   const { effects } = walk(...WAYS.rejoining, 'online');
   assert.deepEqual(effects, [{ do: 'renew' }, { do: 'restart' }, { do: 'startTimer', timer: 'restart', ms: MS.restart }]);
 });
@@ -592,4 +715,72 @@ test('a changed voice that is back is said to be heard, unless muted', () => {
   // What is said of a voice that is no longer the chosen one is about nobody.
   assert.deepEqual(walk(...TALKING, DEEPER, 'own-voice', FAILS).effects, []);
   assert.equal(walk(...TALKING, DEEPER, 'own-voice', FAILS).state.unheard, false);
+});
+
+test('to hear oneself the microphone is asked for as for a call, and the server for its own caller', () => {
+  const ask = { type: 'hear_yourself' };
+  assert.deepEqual(walk('hear-yourself').did.filter((effect) => ['unlock', 'connect', 'ask'].includes(effect)), ['unlock', 'connect', 'ask']);
+  assert.deepEqual(walk(...ASKING_ALONE).sent, [ask]);
+  assert.deepEqual(walk('hear-yourself', 'granted', 'ready', welcome()).sent, [ask]);
+  assert.deepEqual(walk('hear-yourself', 'granted', welcome(), 'ready').sent, [ask]);
+  const problem = ['hear-yourself', 'ready', welcome(), { type: 'refused', problem: 'none' }];
+  assert.equal(walk(...problem).state.name, 'mic-problem');
+  assert.equal(walk(...problem, 'devices').state.name, 'asking');
+  assert.deepEqual(walk(...problem, 'retry', 'granted').sent, [ask]);
+  // Whoever goes back and looks for somebody looks for somebody.
+  assert.equal(walk(...problem, 'stop', START, 'ready', welcome(), 'granted').sent[0].type, 'join');
+  const { effects } = walk(...ASKING_ALONE, matched());
+  assert.deepEqual(effects.find((effect) => effect.do === 'begin').alone, true);
+  assert.equal(walk(...WAITING, matched()).effects.find((effect) => effect.do === 'begin').alone, undefined);
+});
+
+test('hearing oneself goes on for a while and says what was found, with everything let go of', () => {
+  const { state, effects } = walk(...HEARING);
+  assert.equal(state.sounding, true);
+  assert.ok(effects.some((effect) => effect.do === 'say' && effect.word === 'hear.title'));
+  assert.ok(effects.some((effect) => effect.do === 'startTimer' && effect.timer === 'hearing' && effect.ms < 30_000));
+  assert.deepEqual(walk(...HEARING, 'connected').effects, [], 'once');
+  for (const over of [timeout('hearing'), 'done', 'bye', ended('left'), ended('lost')]) {
+    const { state: after, did, sent } = walk(...HEARING, found('fine', 'none'), over);
+    assert.deepEqual([after.name, after.found], ['heard', { microphone: 'fine', sound: 'none', line: 'fine' }]);
+    for (const effect of ['release', 'hangUp', 'disconnect']) assert.ok(did.includes(effect), effect);
+    assert.deepEqual(sent, [{ type: 'leave' }]);
+  }
+  for (const over of ['failed', 'unverified']) assert.equal(walk(...HEARING, found(), over).state.found.line, 'none');
+  const never = walk(...ASKING_ALONE, matched(), timeout('connecting')).state;
+  assert.deepEqual([never.name, never.found], ['heard', { microphone: 'unknown', sound: 'unknown', line: 'none' }]);
+});
+
+test('there is always a way out of it, a way on and another try', () => {
+  for (const way of [ASKING_ALONE, HEARING, WAYS.heard]) {
+    const { state } = walk(...way, 'stop');
+    assert.deepEqual([state.name, state.alone, state.found], ['landing', false, null]);
+  }
+  assert.deepEqual(walk(...WAYS.heard, START, welcome(), 'granted').sent, [{ type: 'join', ...WISHES }]);
+  assert.deepEqual(walk(...WAYS.heard, 'hear-yourself', welcome(), 'granted').sent, [{ type: 'hear_yourself' }]);
+});
+
+test('where it cannot be tried now the page says so, and nothing is claimed of microphone and line', () => {
+  const { state, did } = walk(...ASKING_ALONE, frame('slow_down', { retry_after: 31 }));
+  assert.deepEqual([state.name, state.found], ['heard', null]);
+  assert.ok(did.includes('release') && did.includes('disconnect'));
+});
+
+test('a server that is away leads back to hearing oneself, and never into a conversation', () => {
+  const offline = ['hear-yourself', 'ready', 'granted', timeout('unreachable')];
+  assert.deepEqual([walk(...offline).state.name, walk(...offline).state.back], ['offline', 'hearing']);
+  const back = walk(...offline, welcome());
+  assert.deepEqual([back.state.name, back.sent], ['hearing', [{ type: 'hear_yourself' }]]);
+  assert.deepEqual(walk('hear-yourself', 'granted', timeout('unreachable'), welcome(), 'ready').sent, [{ type: 'hear_yourself' }]);
+  // In the middle of it the socket may go; the line does not need it.
+  assert.equal(walk(...HEARING, 'down').state.name, 'hearing');
+  assert.deepEqual(walk(...HEARING, 'down', welcome(CALL)).effects, []);
+  assert.deepEqual(walk(...HEARING, 'down', welcome()).sent, [{ type: 'hear_yourself' }]);
+});
+
+test('a changed voice that does not come about is known while one hears oneself', () => {
+  const voiced = (...more) => walk(DEEPER, ...HEARING, ...more).state.unheard;
+  assert.equal(voiced(FAILS), true);
+  assert.equal(voiced(FAILS, WORKS), false);
+  assert.equal(walk(...HEARING, FAILS).state.unheard, false);
 });

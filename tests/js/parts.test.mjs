@@ -177,6 +177,30 @@ describe('microphone', () => {
     assert.equal(it.microphone.stream, null);
   });
 
+  test('is as silent while it is held as while it is muted, and muted afterwards if it was', async () => {
+    const it = setUp();
+    void it.microphone.ask();
+    it.answers[0].grant(it.stream());
+    await it.settle();
+    const copy = it.microphone.copy();
+    const heard = (change) => {
+      change();
+      return [it.microphone.track.enabled, copy.enabled];
+    };
+    assert.deepEqual(heard(() => it.microphone.hold(true)), [false, false]);
+    assert.deepEqual(heard(() => it.microphone.mute(true)), [false, false]);
+    assert.deepEqual(heard(() => it.microphone.hold(false)), [false, false]);
+    assert.deepEqual(heard(() => it.microphone.mute(false)), [true, true]);
+    it.microphone.hold(true);
+    assert.deepEqual(heard(() => it.microphone.mute(false)), [false, false], 'unmuting is no coming back');
+    void it.microphone.renew();
+    it.answers[1].grant(it.stream());
+    await it.settle();
+    assert.equal(it.microphone.track.enabled, false, 'another one is held as well');
+    it.microphone.hold(false);
+    assert.equal(it.microphone.track.enabled, true);
+  });
+
   test('comes too late: it is let go without a word', async () => {
     const it = setUp();
     void it.microphone.ask();
@@ -228,6 +252,40 @@ describe('microphone', () => {
     it.answers[1].grant(it.stream());
     await it.settle();
     assert.deepEqual([done, it.said], [2, ['granted', 'track']]);
+  });
+
+  /** One that has died and cannot be had again. */
+  const gone = async () => {
+    const it = setUp();
+    void it.microphone.ask();
+    const stream = it.stream();
+    it.answers[0].grant(stream);
+    await it.settle();
+    stream.track.stop();
+    void it.microphone.renew();
+    it.answers[1].refuse(new DOMException('', 'NotFoundError'));
+    await it.settle();
+    assert.deepEqual(it.said.splice(0), ['granted', 'none']);
+    return it;
+  };
+
+  test('has died, is asked for again and refused again: that is said', async () => {
+    const it = await gone();
+    void it.microphone.ask();
+    it.answers[2].refuse(new DOMException('', 'NotReadableError'));
+    await it.settle();
+    assert.deepEqual(it.said, ['busy']);
+  });
+
+  test('has died and is plugged in again: the new one is the microphone', async () => {
+    const it = await gone();
+    void it.microphone.ask();
+    const stream = it.stream();
+    it.answers[2].grant(stream);
+    await it.settle();
+    assert.deepEqual(it.said, ['granted']);
+    assert.equal(stream.track.readyState, 'live');
+    assert.equal(it.microphone.stream, stream);
   });
 
   test('is nowhere: a page without a secure address', async () => {
@@ -314,7 +372,12 @@ describe('languages', () => {
 
   test('the region of the language settings, or the likeliest', () => {
     assert.equal(region(['en-GB', 'de-DE']), 'GB');
-    assert.equal(region(['de', 'en-US']), 'US');
+    assert.equal(region(['de', 'en-US', 'en']), 'DE', 'as a German Firefox comes');
+    assert.equal(region(['de', 'en-GB', 'en-US']), 'GB');
+    assert.equal(region(['fr', 'en-CA', 'en-US']), 'CA');
+    assert.equal(region(['en', 'en-US']), 'US');
+    assert.equal(region(['en', 'de-AT']), 'AT');
+    assert.equal(region(['de-AT', 'de', 'en-US', 'en']), 'AT');
     assert.equal(region(['de']), 'DE');
     assert.equal(region(['pt']), 'BR');
     assert.equal(region([]), null);

@@ -37,8 +37,8 @@ for (const { name, text } of golden('refused')) {
     } catch {
       return assert.equal(read(text), null);
     }
-    // What JSON.stringify cannot write (a field twice) nobody here can send.
-    if (JSON.stringify(value) !== JSON.stringify(JSON.parse(text)) || / twice$/.test(name) && name !== 'one language twice') return;
+    // A field twice is one in JavaScript: what is left of it may be a frame, and nobody here can send the other.
+    if ([...text.matchAll(/"(\w+)":/g)].some(([key], at, keys) => keys.findIndex(([other]) => other === key) < at)) return;
     assert.equal(isClientFrame(value), false);
     if (name === 'a type of the server\'s') return;
     assert.equal(isServerFrame(value), false);

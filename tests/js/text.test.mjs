@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { decode, encode, FRAME_BYTES, KIND, MAX_CHARACTERS, TextLine, tidy } from '../../static/js/text.js';
+import { clockByHand } from './clock.mjs';
 
 const bytes = (text) => new TextEncoder().encode(text);
 
@@ -100,23 +101,8 @@ test('no bytes make it throw, and what it takes it would have made', () => {
 
 /** A line with a clock that is moved by hand. */
 function setUp() {
-  const it = { now: 0, timers: new Map(), sent: [], lines: [] };
-  let next = 0;
-  const clock = {
-    now: () => it.now,
-    setTimer: (run, ms) => { it.timers.set(++next, { at: it.now + ms, run }); return next; },
-    clearTimer: (timer) => it.timers.delete(timer),
-  };
-  it.line = new TextLine(clock, { onFrame: (made) => it.sent.push(decode(made)), onLine: (who, text) => it.lines.push([who, text]) });
-  it.pass = (ms) => {
-    for (const end = it.now + ms; ;) {
-      const due = [...it.timers].filter(([, { at }]) => at <= end).sort(([, one], [, other]) => one.at - other.at)[0];
-      if (!due) { it.now = end; return; }
-      it.timers.delete(due[0]);
-      it.now = due[1].at;
-      due[1].run();
-    }
-  };
+  const it = { ...clockByHand(), sent: [], lines: [] };
+  it.line = new TextLine(it.clock, { onFrame: (made) => it.sent.push(decode(made)), onLine: (who, text) => it.lines.push([who, text]) });
   return it;
 }
 

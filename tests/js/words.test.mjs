@@ -111,7 +111,7 @@ describe('languages', () => {
     for (const [word, text] of texts('es')) assert.equal(text.split('¿').length, text.split('?').length, `es: ${word}`);
     for (const [word, text] of texts('ar')) {
       if (word === 'dir' || word === 'name') continue;
-      assert.doesNotMatch(text.replace(/\{\w+\}|Sotto|Shift|https|WebRTC|\bM\b/g, ''), /[A-Za-z?,;]/, `ar: ${word}`);
+      assert.doesNotMatch(text.replace(/\{\w+\}|Sotto|Shift|https|WebRTC|TCP|\bM\b/g, ''), /[A-Za-z?,;]/, `ar: ${word}`);
     }
   });
 });
@@ -143,12 +143,12 @@ test('every word that is used exists', () => {
   for (const problem of ['dismissed', 'site', 'system', 'none', 'busy', 'ignored', 'unsupported', 'calls']) {
     assert.ok(`mic.${problem}.title` in english && `mic.${problem}.text` in english, problem);
   }
-  for (const ending of ['self', 'left', 'lost', 'closing', 'missed', 'unverified', 'reported']) assert.ok(`ended.${ending}` in english, ending);
+  for (const ending of ['self', 'left', 'lost', 'closing', 'missed', 'unverified', 'reported', 'told']) assert.ok(`ended.${ending}` in english, ending);
 });
 
 test('every word that exists is used', () => {
   const page = html + scripts.map(([, source]) => source).join('\n');
-  const built = /^(mic\..+\.(title|text)|ended\.|connecting\.title|talking\.title|rejoining\.title|type\.(me|them)$)/;
+  const built = /^(mic\..+\.(title|text)|ended\.|connecting\.title|talking\.title|rejoining\.title|type\.(me|them)$|guide\.(in|out)$)/;
   for (const word of Object.keys(english)) assert.ok(built.test(word) || page.includes(`'${word}'`) || page.includes(`"${word}"`), word);
 });
 
@@ -243,6 +243,14 @@ describe('what is said', () => {
     assert.deepEqual([0, 1, 2].map(count), ['Vous pouvez parler dans 0 langue.', 'Vous pouvez parler dans 1 langue.', 'Vous pouvez parler dans 2 langues.']);
   });
 
+  test('is said where a browser names its language in no way that is a tag', async () => {
+    const { words } = setUp(['en-US@posix', 'en_GB', 'C', '', 'en-IE']);
+    await words.speak('en');
+    assert.equal(words.locale, 'en-IE');
+    assert.equal(setUp(['en-US@posix']).words.locale, 'en');
+    assert.equal(words.say('wishes.count', { count: 2 }), 'You can talk in 2 languages.');
+  });
+
   test('stays what it was where a language does not come', async () => {
     const { words, missing } = setUp();
     await words.speak('de');
@@ -298,6 +306,7 @@ describe('the language that the page begins in', () => {
     const documentElement = { dataset: {} };
     runInNewContext(readFileSync(new URL('js/first.js', root), 'utf8'), {
       navigator: { languages: tags },
+      addEventListener() {},
       document: { documentElement, createElement: () => ({}), head: { append: ({ rel, href }) => links.push(`${rel} ${href}`) } },
       localStorage: { getItem: (key) => {
         assert.equal(key, 'sotto');
@@ -333,7 +342,7 @@ test('every state has a section with a heading that can take the focus', () => {
 });
 
 test('the hooks that tests rely on are there', () => {
-  for (const action of ['start', 'retry', 'stop', 'accept', 'decline', 'mute', 'end', 'again', 'rest', 'help', 'report']) {
+  for (const action of ['start', 'retry', 'stop', 'accept', 'decline', 'mute', 'end', 'again', 'rest', 'help', 'report', 'breath', 'vanish']) {
     assert.match(html, new RegExp(`data-action="${action}"`));
   }
   for (const lamp of ['me', 'them']) assert.equal(html.split(`data-level="${lamp}"`).length, 2);
@@ -352,6 +361,12 @@ test('nothing inline, nothing from elsewhere, no markup from scripts', () => {
 
 test('every module is type-checked, and every one the first page needs is asked for at once', () => {
   for (const [name, source] of [...scripts, ...catalogues]) assert.ok(source.startsWith('// @ts-check\n'), name);
+  const preloaded = [...html.matchAll(/rel="modulepreload" href="\/js\/([^"]+)"/g)].map(([, name]) => name);
+  assert.deepEqual(preloaded, needs('main.js').sort());
+});
+
+/** What a module leads to, itself not included. */
+function needs(...names) {
   const needed = new Set();
   const follow = (name) => {
     if (needed.has(name)) return;
@@ -359,8 +374,13 @@ test('every module is type-checked, and every one the first page needs is asked 
     const source = readFileSync(new URL(`js/${name}`, root), 'utf8');
     for (const [, next] of source.matchAll(/^import .* from '\.\/(.+)';$/gm)) follow(next);
   };
-  follow('main.js');
-  needed.delete('main.js');
-  const preloaded = [...html.matchAll(/rel="modulepreload" href="\/js\/([^"]+)"/g)].map(([, name]) => name);
-  assert.deepEqual(preloaded, [...needed].sort());
+  names.forEach(follow);
+  return [...needed].filter((name) => !names.includes(name));
+}
+
+test('every module that a call needs besides is asked for at the press', () => {
+  const [, list] = /const WITH_TALK = \[([^\]]+)\]/.exec(readFileSync(new URL('js/main.js', root), 'utf8'));
+  const here = ['main.js', ...needs('main.js')];
+  const needed = needs('talk.js', 'connection.js').filter((name) => !here.includes(name));
+  assert.deepEqual([...list.matchAll(/'([^']+)'/g)].map(([, name]) => `${name}.js`).sort(), needed.sort());
 });

@@ -24,7 +24,7 @@ use webrtc::peer_connection::{
 
 use super::channel::{BYE, listen};
 use super::runtime::OneByOne;
-use super::voice::{Heard, Voice, audio_track, flush, opus};
+use super::voice::{Echo, Heard, Voice, audio_track, flush, opus};
 use super::{Event, PeerError, Settings};
 use crate::caller::description;
 use crate::caller::sas::{SasError, Value};
@@ -99,7 +99,12 @@ impl Connection {
 
         let (events_in, events) = mpsc::channel(EVENT_CAPACITY);
         let (connected_in, connected) = watch::channel(false);
-        let handler = Handler { events: events_in.clone(), heard: heard.clone(), connected: connected_in };
+        let handler = Handler {
+            events: events_in.clone(),
+            heard: heard.clone(),
+            echo: settings.echo.clone(),
+            connected: connected_in,
+        };
         let local = SocketAddr::new(local_address_towards(settings.relay).ok_or(PeerError::Step("find a way out"))?, 0);
         let peer: Arc<dyn PeerConnection> = Arc::new(
             PeerConnectionBuilder::new()
@@ -127,7 +132,8 @@ impl Connection {
             .map_err(step("add a data channel"))?;
 
         let spoken = settings.spoken.clone();
-        let voice = Voice::new(track.clone(), spoken, &settings.voice, payload_type, ssrc)?;
+        let echo = settings.echo.clone();
+        let voice = Voice::new(track.clone(), spoken, echo, &settings.voice, payload_type, ssrc)?;
         let tasks = vec![
             tokio::spawn(voice.speak(connected)).abort_handle(),
             tokio::spawn(listen(channel.clone(), events_in)).abort_handle(),
@@ -246,6 +252,7 @@ impl Drop for Connection {
 struct Handler {
     events: mpsc::Sender<Happened>,
     heard: Arc<Heard>,
+    echo: Option<Arc<Echo>>,
     connected: watch::Sender<bool>,
 }
 
@@ -283,11 +290,14 @@ impl PeerConnectionEventHandler for Handler {
     }
 
     async fn on_track(&self, track: Arc<dyn TrackRemote>) {
-        let heard = self.heard.clone();
+        let (heard, echo) = (self.heard.clone(), self.echo.clone());
         // A task of its own: the driver waits for this handler. It ends with the connection.
         tokio::spawn(async move {
             while let Some(event) = track.poll().await {
                 if let TrackRemoteEvent::OnRtpPacket(packet) = event {
+                    if let Some(echo) = &echo {
+                        echo.push(packet.header.sequence_number, &packet.payload);
+                    }
                     heard.push(packet.payload);
                 }
             }

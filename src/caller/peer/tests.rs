@@ -64,6 +64,7 @@ impl Line {
                 username: credentials.username,
                 credential: credentials.credential,
                 spoken: Arc::default(),
+                echo: None,
                 voice: vec![Bytes::from(vec![side as u8; 80])].into(),
             }
         });

@@ -1,8 +1,9 @@
 //! The two voices: the packets that this side says, and those of the partner.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use rtc::media_stream::MediaStreamTrack;
@@ -18,6 +19,7 @@ use webrtc::media_stream::track_local::static_rtp::TrackLocalStaticRTP;
 
 use super::connection::NUDGE;
 use super::{OFFERED_PAYLOAD_TYPE, PeerError};
+use crate::caller::delay::DelayLine;
 use crate::caller::{description, padding};
 
 /// One Opus packet stands for this long (RFC 7587 §4.2).
@@ -69,22 +71,53 @@ impl Heard {
 
 /// Packets that this side says once each, in place of those that it says over and over.
 #[derive(Default)]
-pub(crate) struct Spoken(Mutex<VecDeque<Bytes>>);
+pub(crate) struct Spoken {
+    packets: Mutex<VecDeque<Bytes>>,
+    held: AtomicBool,
+}
 
 impl Spoken {
     /// How many wait at the most, a fifth of a second: what is older is not worth saying any more.
     const MOST: usize = 10;
 
     pub(crate) fn push(&self, packet: Bytes) {
-        let mut packets = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut packets = self.packets.lock().unwrap_or_else(PoisonError::into_inner);
         if packets.len() == Self::MOST {
             packets.pop_front();
         }
         packets.push_back(packet);
     }
 
+    /// Whether silence is said in place of everything.
+    pub(crate) fn hold(&self, on: bool) {
+        self.held.store(on, Ordering::Relaxed);
+    }
+
+    fn is_held(&self) -> bool {
+        self.held.load(Ordering::Relaxed)
+    }
+
     fn pop(&self) -> Option<Bytes> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).pop_front()
+        self.packets.lock().unwrap_or_else(PoisonError::into_inner).pop_front()
+    }
+}
+
+/// What this side hears, to be said again by it.
+#[derive(Default)]
+pub(crate) struct Echo(Mutex<DelayLine>);
+
+impl Echo {
+    /// A packet of the partner's has come.
+    pub(super) fn push(&self, sequence_number: u16, packet: &[u8]) {
+        self.lock().push(sequence_number, packet, Instant::now());
+    }
+
+    fn pop(&self) -> Option<Bytes> {
+        self.lock().pop(Instant::now())
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, DelayLine> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -92,6 +125,7 @@ impl Spoken {
 pub(super) struct Voice {
     pub(super) track: Arc<TrackLocalStaticRTP>,
     spoken: Arc<Spoken>,
+    echo: Option<Arc<Echo>>,
     packets: Vec<Bytes>,
     payload_type: u8,
     ssrc: u32,
@@ -105,6 +139,7 @@ impl Voice {
     pub(super) fn new(
         track: Arc<TrackLocalStaticRTP>,
         spoken: Arc<Spoken>,
+        echo: Option<Arc<Echo>>,
         packets: &[Bytes],
         payload_type: u8,
         ssrc: u32,
@@ -115,6 +150,7 @@ impl Voice {
         Ok(Self {
             track,
             spoken,
+            echo,
             packets: packets.iter().map(|packet| padding::pad(packet, padding::PACKET_BYTES)).collect(),
             payload_type,
             ssrc,
@@ -129,6 +165,7 @@ impl Voice {
     pub(super) async fn speak(self, mut connected: watch::Receiver<bool>) {
         let Self { mut sequence_number, mut timestamp, .. } = self;
         let mut packets = self.packets.iter().cycle();
+        let silence = padding::pad(padding::SILENCE, padding::PACKET_BYTES);
         loop {
             let mut nudge = interval(NUDGE);
             nudge.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -155,10 +192,12 @@ impl Voice {
                     .spoken
                     .pop()
                     .map(|packet| padding::pad(&packet, padding::PACKET_BYTES))
+                    .or_else(|| self.echo.as_ref()?.pop())
                     .or_else(|| packets.next().cloned())
                 else {
                     continue;
                 };
+                let payload = if self.spoken.is_held() { silence.clone() } else { payload };
                 let packet = rtp::Packet {
                     header: rtp::Header {
                         version: 2,

@@ -597,7 +597,7 @@ impl World {
     /// Carries out what the rules want.
     fn apply(&mut self, line: usize, input: Input) {
         let now = self.clock();
-        let matched = matches!(input, Input::Mail(Mail::Matched(_)));
+        let matched = matches!(input, Input::Mail(Mail::Matched(..)));
         let matchmaker = &self.matchmaker;
         let effects = self.lines[line].visitor.handle(input, now, || matchmaker.new_ticket());
         for effect in effects {
@@ -650,7 +650,8 @@ impl World {
                 }
                 Effect::Report(partner, _) => self.reported(line, partner),
                 // What comes of dropping somebody again and again is in the pairing's own histories.
-                Effect::Revoke(_) | Effect::Dropped(_) | Effect::NotConnected(_) => {}
+                // Nobody here asks for an echo.
+                Effect::Revoke(_) | Effect::Dropped(_) | Effect::NotConnected(_) | Effect::HearYourself => {}
             }
         }
     }
