@@ -63,7 +63,7 @@ export class CallView {
 
   /**
    * @param {string} part
-   * @param {import('./words.js').Word | null} word
+   * @param {import('./types.js').Word | null} word
    */
   #write(part, word) {
     const element = this.#one(part);

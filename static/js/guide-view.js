@@ -17,7 +17,7 @@ export class GuideView {
 
   /**
    * @param {Window & typeof globalThis} window
-   * @param {(word: import('./words.js').Word) => string} say
+   * @param {(word: import('./types.js').Word) => string} say
    */
   constructor(window, say) {
     this.#window = window;

@@ -2,7 +2,7 @@
 /** What the page shows to somebody who hears themself, and what was found: drawn when it is needed. Decides nothing. */
 
 /** @typedef {import('./types.js').State} State */
-/** @typedef {import('./words.js').Word} Word */
+/** @typedef {import('./types.js').Word} Word */
 
 /** @satisfies {{ [part in keyof import('./types.js').Found]: Record<import('./types.js').Found[part], Word | null> }} */
 const WORDS = {

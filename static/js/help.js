@@ -1,15 +1,37 @@
 // @ts-check
 /** Which help lines to show, and how to reach them. Pure; works with the network down. */
 
-import { HELPLINES } from './helplines.js';
-
 /** @typedef {import('./types.js').Helpline} Helpline */
 
-/** The countries that have a line here. */
-export const COUNTRIES = [...new Set(HELPLINES.map(({ country }) => country))];
+/**
+ * The help lines by country: data that come with the page, since the network may be down when they are needed.
+ */
+export class Helplines {
+  /** @type {readonly Helpline[]} */
+  #lines = [];
 
-/** @param {string} country */
-export const linesOf = (country) => HELPLINES.filter((line) => line.country === country);
+  /** @param {() => Promise<readonly Helpline[]>} fetch asked again until it has them */
+  constructor(fetch) {
+    this.#fetch = fetch;
+  }
+
+  #fetch;
+
+  /** Resolves once they are here, or with none where they do not come. */
+  async load() {
+    if (this.#lines.length === 0) this.#lines = await this.#fetch().catch(() => []);
+  }
+
+  /** The countries that have a line here. */
+  get countries() {
+    return [...new Set(this.#lines.map(({ country }) => country))];
+  }
+
+  /** @param {string} country */
+  of(country) {
+    return this.#lines.filter((line) => line.country === country);
+  }
+}
 
 /**
  * `tel:` or `sms:` for a number as people write it. A remark in brackets is not part of it.

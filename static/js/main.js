@@ -1,6 +1,7 @@
 // @ts-check
 /** Wires the parts to each other, and carries out what the machine has decided. Decides nothing. */
 
+import { Helplines } from './help.js';
 import { listenForKeys } from './keys.js';
 import { primary, region } from './languages.js';
 import { INITIAL, reduce } from './machine.js';
@@ -43,6 +44,7 @@ let busy = false;
 const view = new View(document, {
   words,
   languages: talkIn(),
+  helplines: new Helplines(() => fetch('/helplines.json').then((answer) => answer.json())),
   region: region(navigator.languages),
   preferences: preferences.value,
   onPreferences: preferences.change,

@@ -24,7 +24,7 @@ export class Panel {
   /**
    * @param {Document} document
    * @param {object} options
-   * @param {(word: import('./words.js').Word) => string} options.say
+   * @param {(word: import('./types.js').Word) => string} options.say
    * @param {(open: boolean) => void} options.onOpen
    * @param {(text: string) => void} options.onType
    */

@@ -230,6 +230,8 @@
  */
 
 /**
+ * One of `helplines.json`. Gathered in November 2026, mostly from secondary sources: `verified_on` stays null until a
+ * person has looked the line up on its operator's own site, and until then the page says that numbers can change.
  * @typedef {object} Helpline
  * @property {string} country ISO 3166-1
  * @property {string} name as it calls itself
@@ -242,5 +244,20 @@
  * @property {boolean} [chat] on the line's website
  * @property {string | null} verified_on
  */
+
+/**
+ * A number of things: one text for each category of the language's plural rules (Unicode TR 35), by `values.count`.
+ * @typedef {Partial<Record<Intl.LDMLPluralRule, string>> & { other: string }} Counted
+ */
+/**
+ * A catalogue with the keys and kinds of the English one.
+ * @template {Record<string, unknown>} English
+ * @typedef {{ [key in keyof English]: English[key] extends string ? string : Counted }} Like
+ */
+/** @typedef {Like<typeof import('./words/en.js').words>} Landing */
+/** @typedef {Like<typeof import('./words/en-call.js').words>} Calling */
+/** @typedef {keyof Landing | keyof Calling} Word */
+/** @typedef {Record<string, string | number>} Values */
+/** @typedef {{ words: Record<string, string | Counted>, emoji?: readonly string[] }} Catalogue */
 
 export {};

@@ -4,13 +4,13 @@
  * comes with it (`call-view.js`, `safety-view.js`, `panel.js`). It decides nothing; what is pressed goes to `onAction`.
  */
 
-import { COUNTRIES, linesOf, link, opening } from './help.js';
+import { link, opening } from './help.js';
 import { clock, date, MAX_LANGUAGES, namer, OFFERED } from './languages.js';
 
 /** @typedef {import('./types.js').State} State */
 /** @typedef {import('./types.js').Wishes} Wishes */
 /** @typedef {import('./types.js').Preferences} Preferences */
-/** @typedef {import('./words.js').Word} Word */
+/** @typedef {import('./types.js').Word} Word */
 /** @typedef {'start' | 'retry' | 'stop' | 'accept' | 'decline' | 'mute' | 'end' | 'again' | 'rest' | 'own-voice' | 'try-voice' | 'hear-yourself' | 'done' | 'breath' | 'vanish'} Action */
 
 /** How many steps a level has where motion is reduced. */
@@ -38,6 +38,7 @@ export class View {
   /** @type {import('./types.js').Part[]} */
   #parts = [];
   #country;
+  #helplines;
   #summoned = false;
   /** From which age on somebody may come; what the page says until the server has said it. */
   #age = 18;
@@ -47,6 +48,7 @@ export class View {
    * @param {object} options
    * @param {import('./words.js').Words} options.words
    * @param {string[]} options.languages preset to talk in
+   * @param {import('./help.js').Helplines} options.helplines
    * @param {string | null} options.region whose help lines come first
    * @param {Preferences} options.preferences
    * @param {(changes: Partial<Preferences>) => void} options.onPreferences
@@ -54,11 +56,12 @@ export class View {
    * @param {(voice: State['voice']) => void} options.onVoice
    * @param {(action: Action) => void} options.onAction
    */
-  constructor(document, { words, languages, region, preferences, onPreferences, onLanguage, onVoice, onAction }) {
+  constructor(document, { words, languages, helplines, region, preferences, onPreferences, onLanguage, onVoice, onAction }) {
     this.#document = document;
     this.#words = words;
     this.#say = words.say;
-    this.#country = region && COUNTRIES.includes(region) ? region : '';
+    this.#helplines = helplines;
+    this.#country = region ?? '';
     this.#changePreferences = onPreferences;
 
     // iOS would otherwise show a player; the attribute is not in the standard for <audio>.
@@ -66,7 +69,10 @@ export class View {
     document.addEventListener('click', ({ target, detail, timeStamp }) => {
       const control = target instanceof Element ? target.closest('[data-action]') : null;
       const action = control instanceof HTMLElement ? control.dataset.action : undefined;
-      if (action === 'help') this.#help.showModal();
+      if (action === 'help') {
+        this.#help.showModal();
+        this.#loadHelp();
+      }
       // The other dialog is `safety-view.js`'s.
       else if (action && action !== 'report' && !(detail > 1 && timeStamp - this.#since < DOUBLE_MS)) onAction(/** @type {Action} */ (action));
     });
@@ -80,6 +86,7 @@ export class View {
     this.#listenToHelp();
     this.preset(languages);
     this.#drawHelp();
+    this.#loadHelp();
     // From a page that has no script of its own.
     if (document.location.hash === '#help') this.#help.showModal();
   }
@@ -330,17 +337,23 @@ export class View {
     });
   }
 
+  /** The lines come with the page; where they did not, when they are wanted. */
+  #loadHelp() {
+    if (this.#helplines.countries.length === 0) void this.#helplines.load().then(() => this.#drawHelp());
+  }
+
   #drawHelp() {
-    const byName = COUNTRIES.map((code) => ({ code, name: this.#name.region(code) }))
+    const { countries } = this.#helplines;
+    const byName = countries.map((code) => ({ code, name: this.#name.region(code) }))
       .sort((one, other) => one.name.localeCompare(other.name, this.#words.locale));
     this.#countries.replaceChildren(...byName.map(({ code, name }) => new Option(name, code)), new Option(this.#say('help.elsewhere'), ''));
-    this.#countries.value = this.#country;
+    this.#countries.value = countries.includes(this.#country) ? this.#country : '';
     this.#drawLines();
   }
 
   #drawLines() {
     const { locale } = this.#words;
-    const lines = linesOf(this.#country).map((line) => {
+    const lines = this.#helplines.of(this.#country).map((line) => {
       const item = this.#make('li', 'line');
       const name = this.#make('h3');
       name.append(this.#make('bdi', '', line.name));

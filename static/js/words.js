@@ -8,20 +8,9 @@
  * before a script is, and where no catalogue comes.
  */
 
-/**
- * A number of things: one text for each category of the language's plural rules (Unicode TR 35), by `values.count`.
- * @typedef {Partial<Record<Intl.LDMLPluralRule, string>> & { other: string }} Counted
- */
-/**
- * A catalogue with the keys and kinds of the English one.
- * @template {Record<string, unknown>} English
- * @typedef {{ [key in keyof English]: English[key] extends string ? string : Counted }} Like
- */
-/** @typedef {Like<typeof import('./words/en.js').words>} Landing */
-/** @typedef {Like<typeof import('./words/en-call.js').words>} Calling */
-/** @typedef {keyof Landing | keyof Calling} Word */
-/** @typedef {Record<string, string | number>} Values */
-/** @typedef {{ words: Record<string, string | Counted>, emoji?: readonly string[] }} Part */
+/** @typedef {import('./types.js').Word} Word */
+/** @typedef {import('./types.js').Values} Values */
+/** @typedef {import('./types.js').Catalogue} Part */
 
 export class Words {
   /** The language that is spoken now: what `html lang` has to say. */

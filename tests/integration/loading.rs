@@ -30,7 +30,7 @@ async fn block(browser: &Browser, urls: &[&str]) {
 async fn a_part_that_did_not_come_is_asked_for_again_and_then_it_is_said() {
     let _turn = turn().await;
     let server = TestServer::start_with(&[]).await;
-    for part in ["*/js/machine.js", "*/js/helplines.js", "*/js/main.js", "*/style.css"] {
+    for part in ["*/js/machine.js", "*/js/help.js", "*/js/main.js", "*/style.css"] {
         let visitor = Browser::chromium(None).await;
         block(&visitor, &[part]).await;
         visitor.driver.goto(&server.url()).await.expect("the page");

@@ -4,10 +4,10 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { link } from '../../static/js/help.js';
-import { HELPLINES } from '../../static/js/helplines.js';
 import { namer } from '../../static/js/languages.js';
 
 const read = (path) => readFileSync(new URL(`../../static/${path}`, import.meta.url), 'utf8');
+const HELPLINES = JSON.parse(read('helplines.json'));
 const html = read('help.html');
 const name = namer('en', 'region');
 const entries = [...html.matchAll(/<dt>([^<]+)<\/dt>\s*<dd>([\s\S]*?)<\/dd>/g)].map(([, country, entry]) => ({ country, entry }));

@@ -4,7 +4,7 @@
  * is a man or a woman: verbal nouns on buttons, and of the second person only what is written alike for both.
  */
 
-/** @type {import('../words.js').Landing} */
+/** @type {import('../types.js').Landing} */
 export const words = {
   'dir': 'rtl',
   'name': 'Sotto',

@@ -1,7 +1,7 @@
 // @ts-check
 /** German, with „du“: what only a conversation and its end say. */
 
-/** @type {import('../words.js').Calling} */
+/** @type {import('../types.js').Calling} */
 export const words = {
   'you': 'Du',
   'them': 'Gegenüber',

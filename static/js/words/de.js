@@ -1,7 +1,7 @@
 // @ts-check
 /** German, with „du“: what the first page and the wait say. */
 
-/** @type {import('../words.js').Landing} */
+/** @type {import('../types.js').Landing} */
 export const words = {
   'dir': 'ltr',
   'name': 'Sotto',

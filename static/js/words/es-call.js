@@ -1,7 +1,7 @@
 // @ts-check
 /** Spanish, with «tú», for both sides of the Atlantic: what only a conversation and its end say. */
 
-/** @type {import('../words.js').Calling} */
+/** @type {import('../types.js').Calling} */
 export const words = {
   'you': 'Tú',
   'them': 'La otra persona',

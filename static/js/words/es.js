@@ -1,7 +1,7 @@
 // @ts-check
 /** Spanish, with «tú», for both sides of the Atlantic: what the first page and the wait say. */
 
-/** @type {import('../words.js').Landing} */
+/** @type {import('../types.js').Landing} */
 export const words = {
   'dir': 'ltr',
   'name': 'Sotto',

@@ -1,7 +1,7 @@
 // @ts-check
 /** French, with « vous »: what only a conversation and its end say. */
 
-/** @type {import('../words.js').Calling} */
+/** @type {import('../types.js').Calling} */
 export const words = {
   'you': 'Vous',
   'them': 'L’autre personne',

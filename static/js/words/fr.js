@@ -5,7 +5,7 @@
  * to know whether a visitor is a man or a woman.
  */
 
-/** @type {import('../words.js').Landing} */
+/** @type {import('../types.js').Landing} */
 export const words = {
   'dir': 'ltr',
   'name': 'Sotto',

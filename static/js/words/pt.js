@@ -1,7 +1,7 @@
 // @ts-check
 /** Portuguese, with “você”, as Brazil writes it and Portugal reads it: what the first page and the wait say. */
 
-/** @type {import('../words.js').Landing} */
+/** @type {import('../types.js').Landing} */
 export const words = {
   'dir': 'ltr',
   'name': 'Sotto',
