@@ -432,7 +432,7 @@ impl Visitor {
                 if let Some(wait) = place {
                     effects.push(Effect::Revoke(call));
                     effects.push(Effect::Send(ServerMessage::Ended { call, why: EndReason::Vanished }));
-                    self.wait(Wait { ticket: ticket(), ..wait }, now, effects);
+                    self.wait(Wait { ticket: ticket(), ..wait }, effects);
                 } else {
                     let partner = side.matched.partner;
                     let why = if why == EndReason::Vanished { EndReason::Lost } else { why };

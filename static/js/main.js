@@ -19,8 +19,8 @@ const preferences = openPreferences(() => window.localStorage);
  * The rest of a call's scripts, asked for with it: as each names the next, they would take a slow line several times as
  * long.
  */
-const WITH_TALK = ['call', 'call-view', 'channel', 'description', 'device', 'disguise', 'emoji', 'hear-view', 'meter', 'panel',
-  'protocol', 'safety-view', 'sas', 'shaper', 'summons', 'text', 'verification'];
+const WITH_TALK = ['allowance', 'breath', 'call', 'call-view', 'channel', 'description', 'device', 'disguise', 'emoji', 'guide',
+  'guide-view', 'hear-view', 'meter', 'panel', 'protocol', 'safety-view', 'sas', 'shaper', 'summons', 'text', 'verification'];
 let state = INITIAL;
 /**
  * What only a conversation needs, fetched at the press while the browser asks for the microphone.

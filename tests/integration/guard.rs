@@ -353,7 +353,7 @@ async fn whoever_hears_themself_again_and_again_is_asked_to_pause() {
         heard += i32::from(answer["type"] == "matched");
         visitor.leave().await;
     };
-    assert_eq!(pause, json!({ "type": "slow_down", "retry_after": 11 }));
+    assert_eq!(pause, json!({ "type": "slow_down", "retry_after": 10 }));
     println!("{heard} before the pause");
     assert_eq!(visitor.join("eo").await["type"], "waiting");
     assert_eq!(Visitor::arrive(&server, 21).await.hear_yourself().await["type"], "matched");

@@ -141,7 +141,6 @@ test('the track is the call\'s own: replaced, the one before is stopped, and the
   assert.deepEqual([second, third].map(({ readyState }) => readyState), ['ended', 'ended']);
 });
 
-<<<<<<< HEAD
 test('a voice that must not be heard any more is over before the other is sent, and does not come back', async () => {
   const [own, changed] = [{ name: 'own', readyState: 'live', stop() { this.readyState = 'ended'; } }, { name: 'changed', stop() {} }];
   const it = setUp({ offerer: true, track: own });
@@ -178,7 +177,8 @@ test('whether what is sent is padded is said by whoever knows, on either side', 
     await settled();
     assert.deepEqual(answerer.said[0], ['onShaped', padded]);
   }
-=======
+});
+
 /** A local description with these ICE credentials. */
 const sdp = (ufrag) => ['v=0', 'm=audio 9 UDP/TLS/RTP/SAVPF 111', 'a=rtpmap:111 opus/48000/2', `a=ice-ufrag:${ufrag}`,
   `a=ice-pwd:${'p'.repeat(22)}`, `a=fingerprint:sha-256 ${Array(32).fill('00').join(':')}`, 'a=setup:actpass', ''].join('\r\n');
@@ -222,5 +222,4 @@ test('the answerer asks for a restart with what is in force, and the offerer kno
   asked.call.receive(restart('they'));
   await settled();
   assert.deepEqual([renewed(asked), answers], [['offer1', 'offer2'], 2]);
->>>>>>> hold
 });
