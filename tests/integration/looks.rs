@@ -70,6 +70,9 @@ fn gallery() -> PathBuf {
 /// The page without what wires it, so that scenes can be played in it.
 pub async fn staged(server: &TestServer) -> Browser {
     let browser = Browser::chromium(None).await;
+    // Nor is it to be loaded anew because of that.
+    let quiet = "addEventListener('error', (event) => event.stopImmediatePropagation(), true)";
+    browser.cdp("Page.addScriptToEvaluateOnNewDocument", json!({ "source": quiet })).await;
     browser.cdp("Network.enable", json!({})).await;
     browser.cdp("Network.setBlockedURLs", json!({ "urls": ["*/js/main.js"] })).await;
     browser.driver.goto(&server.url()).await.expect("the page");

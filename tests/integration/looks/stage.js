@@ -14,7 +14,7 @@ const dispatch = (event) => {
   const step = reduce(state, event);
   state = step.state;
   for (const effect of step.effects) {
-    if (effect.do === 'say') view.announce(effect.word);
+    if (effect.do === 'say') view.announce(effect.word, effect.then);
     if (effect.do === 'summon' || effect.do === 'dismiss') view.summon(effect.do === 'summon');
   }
   view.render(state);
@@ -46,7 +46,7 @@ const levels = (me, them) => () => { view.level('me', me); view.level('them', th
 
 const relay = { transports: ['udp'], username: '', credential: '' };
 const matched = (rest) => frame('matched', { call: 'one', side: 'a', offerer: false, relay, ...rest });
-const start = { type: 'start', wishes: view.wishes };
+const start = { type: 'start', wishes: view.wishes, agreed: true };
 const refused = (problem) => [start, { type: 'refused', problem }];
 const waiting = [start, { type: 'granted' }, { type: 'ready' }, frame('welcome', { resume: '' }), frame('waiting')];
 const connecting = [...waiting, matched()];
@@ -54,6 +54,9 @@ const compared = () => callView.compare([3, 22, 41, 8, 57, 30]);
 const talking = [...connecting, { type: 'connected' }, compared, levels(.2, .6)];
 const typing = [...waiting, matched({ text_line: true }), { type: 'connected' }, compared];
 const said = (who, text) => ({ type: 'line', line: { who, text } });
+const hearing = [{ type: 'hear-yourself' }, { type: 'granted' }, { type: 'ready' }, frame('welcome', { resume: '' })];
+const sounding = [...hearing, matched(), { type: 'connected' }];
+const heard = (microphone, sound, line) => [...sounding, { type: 'found', found: { microphone, sound, line } }, { type: 'done' }];
 const ended = (...events) => [...connecting, { type: 'connected' }, ...events];
 const HOUR = 3600;
 
@@ -64,7 +67,18 @@ const SCENES = {
   'landing': [],
   'landing, wishes': [open('[data-in=landing] details')],
   'landing, help': [press('help')],
+  'landing, a box to tick': [() => view.settle({ age: 21, ask_rules: true })],
+  'landing, incomplete': [() => { one('[data-part=incomplete]').hidden = false; }],
   'asking': [start],
+  'asking, to hear yourself': [{ type: 'hear-yourself' }],
+  'hearing': hearing,
+  'hearing, sounding': sounding,
+  'heard, well': heard('fine', 'fine', 'fine'),
+  'heard, silent': heard('silent', 'unknown', 'thin'),
+  'heard, nothing back': heard('fine', 'none', 'tcp'),
+  'heard, unheard': heard('fine', 'unheard', 'fine'),
+  'heard, no line': heard('unknown', 'unknown', 'none'),
+  'heard, later': [...hearing, frame('slow_down', { retry_after: 60 })],
   'mic-problem, dismissed': refused('dismissed'),
   'mic-problem, site': refused('site'),
   'mic-problem, system': refused('system'),
@@ -75,6 +89,7 @@ const SCENES = {
   'mic-problem, calls': [...connecting, { type: 'broken', call: 'one' }],
   'waiting': waiting,
   'waiting, still': [...waiting, press('still')],
+  'waiting, guided': [...waiting, press('guide')],
   'waiting, long': [...waiting, { type: 'timeout', timer: 'quiet' }],
   'waiting, help': [...waiting, press('help')],
   'paused': [...waiting, frame('slow_down', { retry_after: 60 })],
@@ -87,6 +102,9 @@ const SCENES = {
   'talking, both loud': [...talking, levels(1, 1)],
   'talking, the six explained': [...talking, open('[data-part=emoji-about]')],
   'talking, muted': [...talking, { type: 'mute' }, levels(0, .6)],
+  'talking, a breath': [...talking, { type: 'breath' }],
+  'talking, their breath': [...talking, { type: 'their-breath', on: true }],
+  'talking, both breathe': [...talking, { type: 'breath' }, { type: 'their-breath', on: true }],
   'talking, changed voice': [...talking, { type: 'voice', voice: 'deeper' }],
   'talking, changed voice fails': [...talking, { type: 'voice', voice: 'deeper' }, { type: 'disguised', ok: false }],
   'talking, unpadded': [...talking, { type: 'shaped', padded: false }],
@@ -106,6 +124,8 @@ const SCENES = {
   'ended, missed': [...waiting, { type: 'hidden' }, matched(), { type: 'timeout', timer: 'offer' }, { type: 'visible' }],
   'ended, unverified': ended({ type: 'unverified' }),
   'ended, reported': ended({ type: 'tell', category: 'other' }),
+  'ended, report': [...ended({ type: 'end' }), press('report')],
+  'ended, told': ended({ type: 'end' }, { type: 'tell', category: 'other' }),
   'resting': ended({ type: 'end' }, { type: 'rest' }),
   'offline': [...waiting, { type: 'down' }, { type: 'timeout', timer: 'unreachable' }],
   'offline, closing': [...waiting, frame('closing', { in: 3 })],
@@ -116,6 +136,8 @@ function clear() {
   for (const dialog of document.querySelectorAll('dialog[open]')) dialog.close();
   for (const details of document.querySelectorAll('details[open]')) details.open = false;
   if (one('[data-part=still]').ariaPressed === 'true') press('still')();
+  view.settle({ age: 18, ask_rules: false });
+  one('[data-part=incomplete]').hidden = true;
   callView.compare(null);
   levels(0, 0)();
   state = INITIAL;
@@ -165,10 +187,6 @@ window.stage = {
     help = null;
     await words.speak(language);
     view.translate();
-  },
-  /** The window, or what the visitor likes, has changed. */
-  resized() {
-    help = null;
   },
   /** Plays a scene to its rest, and says in which state it ends, what is wrong with it, and how high the page is. */
   async play(scene, withAxe) {
