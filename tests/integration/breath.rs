@@ -204,6 +204,8 @@ async fn with_native(server: &TestServer, visitor: &Browser) -> Call {
     let mut call = caller.call(DEADLINE).await.expect("a partner");
     call.connected().await.expect("connected");
     visitor.until("talking").await;
+    // Before these are there, whatever is not of them ends the call.
+    visitor.emoji().await;
     call
 }
 
