@@ -131,6 +131,8 @@ export class View {
     this.#age = age;
     this.#one('[data-part="agree"]').hidden = !asks;
     this.#one('[data-part="terms"]').hidden = asks;
+    // A browser may have kept the tick of the last visit.
+    this.#agreement.checked = false;
     this.#drawTerms();
   }
 
