@@ -87,8 +87,6 @@ export class View {
     this.preset(languages);
     this.#drawHelp();
     this.#loadHelp();
-    // From a page that has no script of its own.
-    if (document.location.hash === '#help') this.#help.showModal();
   }
 
   /** The language the page is to be read in, as `first.js` has found. */

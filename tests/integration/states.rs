@@ -88,9 +88,10 @@ pub async fn with_axe(browser: &Browser) {
     browser.run(&source, vec![]).await;
 }
 
-/// How far the lowest control that can be seen lies under the window's lower edge, in pixels.
+/// How far the lowest control that can be seen lies under the window's lower edge, in pixels. What is only offered, as
+/// hearing oneself, may be further down.
 const OUT_OF_REACH: &str = r"
-    const controls = [...document.querySelectorAll('section [data-action]')].filter(one => one.checkVisibility());
+    const controls = [...document.querySelectorAll('section .controls [data-action]')].filter(one => one.checkVisibility());
     return Math.max(0, ...controls.map(one => Math.ceil(one.getBoundingClientRect().bottom - innerHeight)));
 ";
 
@@ -309,12 +310,6 @@ async fn pages_to_be_read_read_well_in_every_light_and_without_scripts() {
         reader.driver.find(By::Css("[data-action=start]")).await.expect("the first page");
         reader.cdp("Emulation.setScriptExecutionDisabled", json!({ "value": false })).await;
     }
-    reader.driver.goto(&format!("{}privacy", server.url())).await.expect("the page");
-    reader.run("document.querySelector('header a[href=\"/#help\"]').click()", vec![]).await;
-    reader.until("landing").await;
-    let open = "const done = arguments[0]; const look = () => document.querySelector('dialog').open ? done(true) : setTimeout(look, 20); look();";
-    assert!(reader.wait(open, vec![]).await.is_some(), "help is not there");
-    assert!(reader.text("dialog").await.contains("988"));
     reader.open(&server.url()).await;
     reader.quit().await;
     server.stop().await;
