@@ -71,7 +71,7 @@ const EAR: &str = r"
             const middle = Math.round(440 * analyser.fftSize / context.sampleRate);
             const own = Math.max(-200, ...bins.subarray(middle - 1, middle + 2));
             window.ear.own = Math.max(window.ear.own, own);
-            if (own > -40) window.ear.own_last = Date.now();
+            if (own > -50) window.ear.own_last = Date.now();
             window.ear.loudest = Math.max(window.ear.loudest, level);
             if (level > -60 && !window.ear.heard.includes(hertz)) window.ear.heard.push(hertz);
             setTimeout(look, 20);

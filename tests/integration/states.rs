@@ -88,8 +88,8 @@ pub async fn with_axe(browser: &Browser) {
     browser.run(&source, vec![]).await;
 }
 
-/// How far the lowest control that can be seen lies under the window's lower edge, in pixels. What is only offered, as
-/// hearing oneself, may be further down.
+/// How far the lowest control that one goes on or away by lies under the window's lower edge, in pixels. What is offered
+/// besides may be further down.
 const OUT_OF_REACH: &str = r"
     const controls = [...document.querySelectorAll('section .controls [data-action]')].filter(one => one.checkVisibility());
     return Math.max(0, ...controls.map(one => Math.ceil(one.getBoundingClientRect().bottom - innerHeight)));

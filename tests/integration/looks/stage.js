@@ -30,7 +30,7 @@ const view = new View(document, {
   onPreferences: () => {},
   onLanguage: () => {},
   onVoice: (voice) => dispatch({ type: 'voice', voice }),
-  onAction: (action) => dispatch(action === 'start' ? { type: action, wishes: view.wishes } : { type: action }),
+  onAction: (action) => dispatch(action === 'start' ? { type: action, wishes: view.wishes, agreed: view.agreed } : { type: action }),
 });
 // It brings all the parts of the view that a conversation needs; nobody speaks.
 new Talk({ window, view, microphone: { stream: null, track: null, copy: () => null }, words, dispatch });
