@@ -87,8 +87,6 @@ export class View {
     this.preset(languages);
     this.#drawHelp();
     this.#loadHelp();
-    // From a page that has no script of its own.
-    if (document.location.hash === '#help') this.#help.showModal();
   }
 
   /** The language the page is to be read in, as `first.js` has found. */
@@ -131,6 +129,8 @@ export class View {
     this.#age = age;
     this.#one('[data-part="agree"]').hidden = !asks;
     this.#one('[data-part="terms"]').hidden = asks;
+    // A browser may have kept the tick of the last visit.
+    this.#agreement.checked = false;
     this.#drawTerms();
   }
 

@@ -136,7 +136,7 @@ async fn help_needs_no_script() {
     let _turn = turn().await;
     let server = TestServer::start_with(&[]).await;
     let reader = Browser::chromium(None).await;
-    for page in ["privacy", "rules"] {
+    for page in ["accessibility", "privacy", "rules"] {
         reader.driver.goto(&format!("{}{page}", server.url())).await.expect("the page");
         reader.press_link("/help").await;
     }

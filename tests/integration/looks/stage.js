@@ -2,8 +2,8 @@
 // happened, and its own view draws what comes of it. `looks.rs` runs this in the page, with `main.js` kept out of it, and
 // uses `window.stage`.
 
-const [{ INITIAL, NAMES, reduce }, { View }, { Words }, { Talk }, { CallView }, { words: first }, { words: call }] = await Promise.all(
-  ['machine', 'view', 'words', 'talk', 'call-view', 'words/en', 'words/en-call'].map((file) => import(`/js/${file}.js`)),
+const [{ INITIAL, NAMES, reduce }, { View }, { Words }, { Helplines }, { Talk }, { CallView }, { words: first }, { words: call }] = await Promise.all(
+  ['machine', 'view', 'words', 'help', 'talk', 'call-view', 'words/en', 'words/en-call'].map((file) => import(`/js/${file}.js`)),
 );
 /** What the page can say. */
 const KEYS = Object.keys({ ...first, ...call });
@@ -19,12 +19,11 @@ const dispatch = (event) => {
   }
   view.render(state);
 };
-const { Helplines } = await import('/js/help.js');
 const helplines = new Helplines(() => fetch('/helplines.json').then((answer) => answer.json()));
 await helplines.load();
 const view = new View(document, {
-  helplines,
   words,
+  helplines,
   languages: ['en', 'de'],
   region: 'US',
   preferences: { still: false, muteKey: true, vanishKey: true, languages: null, page: null },
