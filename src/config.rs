@@ -1,5 +1,6 @@
 //! What an operator can set: by flag or by environment, read once and checked once.
 
+use std::fmt;
 use std::fs;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -87,6 +88,11 @@ pub struct Config {
     #[arg(long, env = "SOTTO_SECRET_FILE", value_name = "FILE")]
     pub secret_file: Option<PathBuf>,
 
+    /// Share who waits with other servers, by a Redis or Valkey such as redis://10.0.0.5 or rediss://:password@redis.example;
+    /// with the same --secret-file on all of them, and a --relay-host for each
+    #[arg(long, env = "SOTTO_REDIS", value_name = "URL", hide_env_values = true)]
+    pub redis: Option<RedisUrl>,
+
     /// Let the two in a call type to each other as well, end to end encrypted. In some countries the law treats a
     /// service that carries nothing but live speech differently
     #[arg(long, env = "SOTTO_TEXT_LINE", value_parser = FalseyValueParser::new())]
@@ -116,6 +122,48 @@ pub struct Config {
     pub log: LevelFilter,
 }
 
+/// Where the Redis is that several servers share. It may have a password in it, and is printed nowhere.
+#[derive(Clone, PartialEq, Eq)]
+pub struct RedisUrl(String);
+
+impl RedisUrl {
+    /// The URL itself.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for RedisUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("RedisUrl(…)")
+    }
+}
+
+/// Why a text is no [`RedisUrl`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("a Redis is at redis:// or rediss://, perhaps with :password@, a host, perhaps a port and /database")]
+pub struct NoRedisUrl;
+
+impl FromStr for RedisUrl {
+    type Err = NoRedisUrl;
+
+    fn from_str(text: &str) -> Result<Self, NoRedisUrl> {
+        let speaks = ["redis://", "rediss://"].iter().any(|scheme| text.starts_with(scheme));
+        let fits = speaks && redis::Client::open(text).is_ok();
+        fits.then(|| Self(text.to_owned())).ok_or(NoRedisUrl)
+    }
+}
+
+/// What servers that share a Redis have to know.
+pub struct Cluster {
+    /// Where it is.
+    pub url: RedisUrl,
+    /// What all of them know and nobody else.
+    pub secret: Vec<u8>,
+    /// Where pages reach this one's relay.
+    pub relay_host: String,
+}
+
 impl Default for Config {
     fn default() -> Self {
         Self {
@@ -127,6 +175,7 @@ impl Default for Config {
             tls_cert: None,
             tls_key: None,
             secret_file: None,
+            redis: None,
             text_line: false,
             age: 18,
             ask_rules: false,
@@ -167,6 +216,29 @@ impl Config {
             bail!("the secret in {} is shorter than {MIN_SECRET_BYTES} bytes", path.display());
         }
         Ok(Some(secret.to_vec()))
+    }
+
+    /// What there is to know of the other servers, if there are any.
+    ///
+    /// # Errors
+    ///
+    /// When something is missing, or the secret cannot be read.
+    pub fn cluster(&self) -> anyhow::Result<Option<Cluster>> {
+        let Some(url) = self.redis.clone() else {
+            return Ok(None);
+        };
+        let Some(relay_host) = self.relay_host() else {
+            bail!("--redis needs --relay-host: where pages reach the relay of this server, and of no other");
+        };
+        let Some(secret) = self.secret()? else {
+            bail!("--redis needs --secret-file: the same on all servers that share a Redis");
+        };
+        Ok(Some(Cluster { url, secret, relay_host }))
+    }
+
+    /// Where pages reach the relay, as they are told.
+    pub fn relay_host(&self) -> Option<String> {
+        self.relay_host.as_ref().map(|host| host.as_str().to_owned())
     }
 
     /// How pages can reach the relay, the best way first.

@@ -36,7 +36,7 @@ pub fn start(
     let call = Uuid::new_v4();
     let (own, inbox) = mailbox();
     // The page makes the offer, and so every ICE restart: it knows first when its network has changed.
-    let half = |side, mailbox| Match { call, side, offerer: side == Side::A, partner: None, mailbox };
+    let half = |side, mailbox| Match { call, side, offerer: side == Side::A, partner: None, mailbox, relay: None };
     let (theirs, ours) = (half(Side::A, own), half(Side::B, visitor));
     tokio::spawn(async move {
         let _pass = pass;
@@ -88,7 +88,7 @@ impl Echo {
         for effect in self.rules.handle(input, now, || TicketId(0)) {
             match effect {
                 Effect::Send(frame) => self.tell(frame),
-                Effect::Matched { call, side, offerer } => self.tell(self.matched(call, side, offerer, now)),
+                Effect::Matched { call, side, offerer, .. } => self.tell(self.matched(call, side, offerer, now)),
                 Effect::Tell(mailbox, mail) => {
                     mailbox.send(mail);
                 }

@@ -211,6 +211,17 @@ impl Guard {
         counts
     }
 
+    /// Counts a report that was counted by another server, at `at`.
+    pub fn learn(&self, reporter: &Whence, reported: &Whence, category: Category, at: Instant) {
+        lock(&self.reports).add(reporter, reported, category, at);
+    }
+
+    /// Marks networks as other servers do, so that they are known to all of them: with this day's key and that of the one
+    /// before, for what is left of the day.
+    pub fn share_keys(&self, keys: [[u8; 32]; 2], left: Duration, now: Instant) {
+        lock(&self.keys).share(keys, now + left);
+    }
+
     /// How long somebody has to stay out of conversations, and for what was reported.
     pub fn cooling(&self, whence: &Whence, now: Instant) -> Option<(Duration, Category)> {
         lock(&self.reports).cooling(whence, now)

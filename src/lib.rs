@@ -56,6 +56,9 @@ use tracing::{debug, info, warn};
 use crate::config::Config;
 use crate::door::{Arrival, Door, tls};
 use crate::guard::Guard;
+use crate::mailbox::RelayAt;
+use crate::matchmaking::redis::{Hooks, Settings};
+use crate::matchmaking::{Matchmaker, Memory, Redis};
 use crate::web::{House, Leaving};
 
 /// How many files a process may have open where nobody has said otherwise.
@@ -105,7 +108,16 @@ impl Server {
         let (drain, handover) = (Duration::from_secs(config.drain.into()), config.handover);
         let guard = Arc::new(Guard::new(seed, descriptors, config.trusted_proxies.clone(), Instant::now()));
         let door = Door::new(listener, tls.clone(), relay.clone(), Arc::clone(&guard))?;
-        let house = Arc::new(House::new(config, relay, guard));
+        let matchmaker: Arc<dyn Matchmaker> = match config.cluster()? {
+            Some(cluster) => {
+                let transports = config.transports();
+                let relay_at = RelayAt { host: cluster.relay_host, transports };
+                let settings = Settings::new(cluster.url.as_str(), cluster.secret, relay_at)?;
+                Arc::new(Redis::new(settings, hooks(&relay, &guard))?)
+            }
+            None => Arc::new(Memory::default()),
+        };
+        let house = Arc::new(House::new(config, relay, guard, matchmaker));
         Ok(Self { door, address, tls, house, threads, drain, handover })
     }
 
@@ -142,6 +154,7 @@ impl Server {
         });
         let following = tls.map(|tls| tokio::spawn(tls.follow()));
         let leaving = house.leaving.clone();
+        let matchmaker = Arc::clone(&house.matchmaker);
         let port = if handover { Some((door.key()?, relay.clone())) } else { None };
         let (closing, is_closing) = oneshot::channel();
         let serving = axum::serve(door, web::router(house).into_make_service_with_connect_info::<Arrival>())
@@ -171,6 +184,7 @@ impl Server {
             } => served,
             () = overdue => Ok::<_, std::io::Error>(()),
         };
+        matchmaker.close().await;
         matching.abort();
         counting.abort();
         following.inspect(JoinHandle::abort);
@@ -183,6 +197,20 @@ impl Server {
             bail!("the relay has failed");
         }
         Ok(())
+    }
+}
+
+/// What the house hears of other servers.
+fn hooks(relay: &relay::Handle, guard: &Arc<Guard>) -> Hooks {
+    let (relay, guard, keys) = (relay.clone(), Arc::clone(guard), Arc::clone(guard));
+    Hooks {
+        revoke: Box::new(move |call| relay.revoke(call)),
+        reported: Box::new(move |report| {
+            if let (Some(by), Some(of)) = (report.by.whence, report.of.whence) {
+                guard.learn(&by, &of, report.category, report.at);
+            }
+        }),
+        keys: Box::new(move |both, left| keys.share_keys(both, left, Instant::now())),
     }
 }
 

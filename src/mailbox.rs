@@ -1,10 +1,11 @@
 //! How one visitor's task is told something by another: a bounded queue and two decided failures.
 
 use std::fmt;
+use std::sync::Arc;
 
 use tokio::sync::mpsc;
 
-use crate::protocol::{CallId, Description, EndReason, Port, Pwd, Side, Ufrag};
+use crate::protocol::{CallId, Description, EndReason, Port, Pwd, Side, Transport, Ufrag};
 
 /// How many mails may lie unread. A whole call set-up is under twenty; whoever has this many unread has
 /// stopped reading.
@@ -88,6 +89,11 @@ pub enum Mail {
         /// As the partner's side knows it.
         why: EndReason,
     },
+    /// The partner's machine cannot be reached, so that there will be no description. A call that has begun goes on.
+    Unreachable {
+        /// The call it belongs to.
+        call: CallId,
+    },
 }
 
 /// One side's half of a match.
@@ -103,11 +109,35 @@ pub struct Match {
     pub partner: Option<Person>,
     /// Where the partner can be told something.
     pub mailbox: Mailbox,
+    /// Where the call's relay is, for both sides alike; nothing where it is this process's.
+    pub relay: Option<RelayAt>,
+}
+
+/// The relay of one machine among several.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RelayAt {
+    /// Host and perhaps port, as it goes into a TURN URI.
+    pub host: String,
+    /// How it can be reached, the best way first.
+    pub transports: Vec<Transport>,
 }
 
 /// The sending end of a visitor's mailbox.
-#[derive(Debug, Clone)]
-pub struct Mailbox(mpsc::Sender<Mail>);
+#[derive(Clone)]
+pub struct Mailbox(Way);
+
+#[derive(Clone)]
+enum Way {
+    Here(mpsc::Sender<Mail>),
+    /// By another machine.
+    Elsewhere(Arc<dyn Fn(Mail) -> bool + Send + Sync>),
+}
+
+impl fmt::Debug for Mailbox {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Mailbox(…)")
+    }
+}
 
 /// The receiving end.
 #[derive(Debug)]
@@ -116,16 +146,25 @@ pub struct Inbox(mpsc::Receiver<Mail>);
 /// Makes a mailbox with its two ends.
 pub fn mailbox() -> (Mailbox, Inbox) {
     let (sender, receiver) = mpsc::channel(CAPACITY);
-    (Mailbox(sender), Inbox(receiver))
+    (Mailbox(Way::Here(sender)), Inbox(receiver))
 }
 
 impl Mailbox {
+    /// The mailbox of a visitor of another machine: where mail for it goes, and whether that can be sent.
+    pub fn elsewhere(post: impl Fn(Mail) -> bool + Send + Sync + 'static) -> Self {
+        Self(Way::Elsewhere(Arc::new(post)))
+    }
+
     /// Puts a mail in, without waiting. False when nobody will read it: the visitor is gone, or has not read for so long
     /// that there is no room, and its socket's write deadline is about to end it. What the partner says of the call then
     /// is lost with the call; there is still room for its end.
     pub fn send(&self, mail: Mail) -> bool {
-        let must_arrive = matches!(mail, Mail::Matched(..) | Mail::Gone { .. });
-        (must_arrive || self.0.capacity() > RESERVED) && self.0.try_send(mail).is_ok()
+        let sender = match &self.0 {
+            Way::Here(sender) => sender,
+            Way::Elsewhere(post) => return post(mail),
+        };
+        let must_arrive = matches!(mail, Mail::Matched(..) | Mail::Gone { .. } | Mail::Unreachable { .. });
+        (must_arrive || sender.capacity() > RESERVED) && sender.try_send(mail).is_ok()
     }
 }
 

@@ -14,7 +14,7 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use crate::clock::Now;
-use crate::mailbox::{Mail, Mailbox, Match, Person, TicketId, VisitorId};
+use crate::mailbox::{Mail, Mailbox, Match, Person, RelayAt, TicketId, VisitorId};
 use crate::protocol::{
     CallId, Category, ClientMessage, EndReason, Languages, ProblemCode, Role, ServerMessage, Setup, Side,
 };
@@ -92,6 +92,8 @@ pub enum Effect {
         side: Side,
         /// Whether this side makes the offer.
         offerer: bool,
+        /// Where the relay is, if it is not here.
+        relay: Option<RelayAt>,
     },
     /// Find the server's own caller for this visitor, and give it to [`Input::Echo`]; or send that there is none now.
     HearYourself,
@@ -426,6 +428,15 @@ impl Visitor {
                     effects.push(Effect::Send(ServerMessage::Restart { call, ufrag, pwd }));
                 }
             }
+            Mail::Unreachable { call } => {
+                let Some(side) = self.call(call) else { return };
+                if !side.begun(now.instant) {
+                    // Should the partner be there after all, they go back to their place as well.
+                    let gone = Mail::Gone { call, why: EndReason::Vanished };
+                    effects.push(Effect::Tell(side.matched.mailbox.clone(), gone.clone()));
+                    self.mail(gone, now, ticket, effects);
+                }
+            }
             Mail::Gone { call, why } => {
                 let Some(side) = self.call(call) else { return };
                 let place = side.wait.clone().filter(|_| !side.begun(now.instant));
@@ -487,9 +498,9 @@ impl Visitor {
     }
 
     fn meet(&mut self, matched: Match, wait: Option<Wait>, now: Now, effects: &mut Vec<Effect>) {
-        let (call, side, offerer) = (matched.call, matched.side, matched.offerer);
+        let (call, side, offerer, relay) = (matched.call, matched.side, matched.offerer, matched.relay.clone());
         self.phase = Phase::InCall(Call::new(matched, wait, now.instant));
-        effects.push(Effect::Matched { call, side, offerer });
+        effects.push(Effect::Matched { call, side, offerer, relay });
     }
 
     fn wait(&mut self, wait: Wait, effects: &mut Vec<Effect>) {

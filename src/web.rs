@@ -60,7 +60,7 @@ pub enum Leaving {
 /// What every socket's task shares.
 pub struct House {
     /// Pairs those who wait.
-    pub matchmaker: Matchmaker,
+    pub matchmaker: Arc<dyn Matchmaker>,
     /// Makes credentials and ends calls.
     pub relay: relay::Handle,
     /// How far the server is on its way out.
@@ -76,9 +76,9 @@ pub struct House {
 
 impl House {
     /// Furnishes the house.
-    pub fn new(config: Config, relay: relay::Handle, guard: Arc<Guard>) -> Self {
+    pub fn new(config: Config, relay: relay::Handle, guard: Arc<Guard>, matchmaker: Arc<dyn Matchmaker>) -> Self {
         Self {
-            matchmaker: Matchmaker::default(),
+            matchmaker,
             relay,
             leaving: watch::Sender::new(Leaving::No),
             guard,

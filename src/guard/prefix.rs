@@ -111,6 +111,15 @@ pub struct Keys {
     /// The epoch's before, for what has to last for a whole one.
     before: Hmac<Sha256>,
     until: Instant,
+    /// For [`WHENCE`], this epoch's and the one's before, where several servers have it in common.
+    shared: Option<Shared>,
+}
+
+/// Keys that several servers have in common, until when there are others.
+struct Shared {
+    epoch: Hmac<Sha256>,
+    before: Hmac<Sha256>,
+    until: Instant,
 }
 
 impl Keys {
@@ -118,7 +127,7 @@ impl Keys {
     pub fn new(seed: [u8; 32], now: Instant) -> Self {
         let seed = key(&seed);
         let (lasting, epoch, before) = (derive(&seed, CROWD), derive(&seed, NEXT), derive(&seed, WHENCE));
-        Self { lasting: key(&lasting), epoch: key(&epoch), before: key(&before), until: now + EPOCH }
+        Self { lasting: key(&lasting), epoch: key(&epoch), before: key(&before), until: now + EPOCH, shared: None }
     }
 
     /// The marks of whoever has this address.
@@ -132,11 +141,19 @@ impl Keys {
     /// What whoever has this address is known by to those who are not to meet them, for an epoch at least.
     pub fn whence(&mut self, address: IpAddr, now: Instant) -> Whence {
         self.turn(now);
-        let both = [&self.epoch, &self.before].map(|key| marks(key, WHENCE, address));
+        let keys = self.shared.as_ref().map_or([&self.epoch, &self.before], |shared| [&shared.epoch, &shared.before]);
+        let both = keys.map(|key| marks(key, WHENCE, address));
         Whence {
             network: both.map(|marks| marks.narrow.0),
             site: both.map(|marks| marks.wide.unwrap_or(marks.narrow).0),
         }
+    }
+
+    /// Takes keys for [`Self::whence`] from elsewhere, this epoch's and the one's before. Where no others come in time, the
+    /// next ones are made of them.
+    pub fn share(&mut self, keys: [[u8; 32]; 2], until: Instant) {
+        let [epoch, before] = keys.map(|bytes| key(&bytes));
+        self.shared = Some(Shared { epoch, before, until });
     }
 
     /// Takes the next key when it is time.
@@ -145,6 +162,11 @@ impl Keys {
             let next = derive(&self.epoch, NEXT);
             self.before = std::mem::replace(&mut self.epoch, key(&next));
             self.until += EPOCH;
+        }
+        while let Some(shared) = self.shared.as_mut().filter(|shared| shared.until <= now) {
+            let next = derive(&shared.epoch, NEXT);
+            shared.before = std::mem::replace(&mut shared.epoch, key(&next));
+            shared.until += EPOCH;
         }
     }
 }
@@ -221,6 +243,30 @@ mod tests {
         assert!(first.is_near(&next));
         assert!(!first.is_near(&whence(&mut keys, 2)));
         assert_eq!(format!("{first:?}"), "Whence(…)");
+    }
+
+    #[test]
+    fn servers_with_the_same_keys_know_the_same_networks_and_forget_them() {
+        let start = Instant::now();
+        let (mut one, mut other) = (Keys::new([7; 32], start), Keys::new([8; 32], start));
+        let address = ip("192.0.2.1");
+        assert!(!one.whence(address, start).is_near(&other.whence(address, start)));
+        let rate = one.home(address, start).rate;
+        let until = start + Duration::from_secs(60);
+        for keys in [&mut one, &mut other] {
+            keys.share([[1; 32], [2; 32]], until);
+        }
+        let before = one.whence(address, start);
+        assert_eq!(before, other.whence(address, start));
+        assert!(
+            one.home(address, start).rate == rate && rate != other.home(address, start).rate,
+            "limits are one's own"
+        );
+        // Nobody has brought others.
+        let after = one.whence(address, until);
+        assert_eq!(after, other.whence(address, until));
+        assert_eq!(after.network[1], before.network[0]);
+        assert!(!before.is_near(&one.whence(address, until + EPOCH)));
     }
 
     proptest! {

@@ -5,19 +5,19 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
+use async_trait::async_trait;
 use tokio::sync::Notify;
-use uuid::Uuid;
 
 use super::pairing::{Pair, Pool, Ticket};
-use crate::mailbox::{Mail, Mailbox, Match, Person, TicketId, VisitorId};
-use crate::protocol::{EndReason, Side};
+use super::{Matchmaker, introduce};
+use crate::mailbox::{Mailbox, Person, TicketId, VisitorId};
 
 /// Pairs the visitors of this process.
 ///
 /// The lock is held for one call of the rule, a few microseconds, and never while a mailbox is told. It is a
 /// `std::sync::Mutex` because nothing awaits under it.
 #[derive(Debug, Default)]
-pub struct Matchmaker {
+pub struct Memory {
     state: Mutex<State>,
     /// Rung when the next event of the pool may have changed.
     changed: Notify,
@@ -43,19 +43,17 @@ impl State {
     }
 }
 
-impl Matchmaker {
-    /// A name for a visitor whose task begins.
-    pub fn new_visitor(&self) -> VisitorId {
+#[async_trait]
+impl Matchmaker for Memory {
+    fn new_visitor(&self) -> VisitorId {
         VisitorId(self.next_visitor.fetch_add(1, Ordering::Relaxed))
     }
 
-    /// A name for a wait that begins.
-    pub fn new_ticket(&self) -> TicketId {
+    fn new_ticket(&self) -> TicketId {
         TicketId(self.next_ticket.fetch_add(1, Ordering::Relaxed))
     }
 
-    /// Puts a ticket in. The match comes as [`Mail::Matched`], perhaps before this returns.
-    pub fn join(&self, ticket: Ticket, mailbox: Mailbox, now: Instant) {
+    fn join(&self, ticket: Ticket, mailbox: Mailbox, now: Instant) {
         let told = {
             let mut state = self.lock();
             state.mailboxes.insert(ticket.id, mailbox);
@@ -66,21 +64,18 @@ impl Matchmaker {
         Self::tell(told);
     }
 
-    /// Takes a ticket out. When its match is already on the way, the visitor refuses it on arrival.
-    pub fn leave(&self, ticket: TicketId) {
+    fn leave(&self, ticket: TicketId) {
         let mut state = self.lock();
         state.mailboxes.remove(&ticket);
         state.pool.leave(ticket);
     }
 
-    /// Notes that two visitors have talked.
-    pub fn keep_apart(&self, one: VisitorId, other: VisitorId, now: Instant) {
+    fn keep_apart(&self, one: VisitorId, other: VisitorId, now: Instant) {
         self.lock().pool.keep_apart(one, other, now);
         self.changed.notify_one();
     }
 
-    /// Keeps two people apart for a day; also when they load the page anew, if the report `counts`.
-    pub fn never_again(&self, one: Person, other: Person, counts: bool, now: Instant) {
+    fn never_again(&self, one: Person, other: Person, counts: bool, now: Instant) {
         if !counts {
             return self.lock().pool.keep_strictly_apart(one.visitor, other.visitor, now);
         }
@@ -88,33 +83,27 @@ impl Matchmaker {
         self.lock().pool.never_again(one, other, newcomer, now);
     }
 
-    /// Notes that somebody has left a match before there was a conversation.
-    pub fn drop_match(&self, left_by: Person, other: Person, now: Instant) {
+    fn drop_match(&self, left_by: Person, other: Person, now: Instant) {
         self.lock().pool.drop_match(left_by, other, now);
     }
 
-    /// Drops what no longer counts of reports and of matches that were left.
-    pub fn fade(&self, now: Instant) {
+    fn fade(&self, now: Instant) {
         self.lock().pool.fade(now);
     }
 
-    /// Whether a visitor is being kept apart from somebody.
-    pub fn has_met(&self, visitor: VisitorId) -> bool {
+    fn has_met(&self, visitor: VisitorId) -> bool {
         self.lock().pool.has_met(visitor)
     }
 
-    /// Drops all that is known of a visitor whose task ends.
-    pub fn forget(&self, visitor: VisitorId) {
+    fn forget(&self, visitor: VisitorId) {
         self.lock().pool.forget(visitor);
     }
 
-    /// How many wait.
-    pub fn waiting(&self) -> usize {
+    fn waiting(&self) -> usize {
         self.lock().pool.len()
     }
 
-    /// Pairs those who come to fit by waiting. Runs for as long as the server does.
-    pub async fn run(&self) {
+    async fn run(&self) {
         loop {
             let next = self.lock().pool.next_event();
             let changed = self.changed.notified();
@@ -128,8 +117,7 @@ impl Matchmaker {
         }
     }
 
-    /// Lets time pass up to `now`.
-    pub fn advance(&self, now: Instant) {
+    fn advance(&self, now: Instant) {
         let told = {
             let mut state = self.lock();
             let pairs = state.pool.advance(now);
@@ -137,31 +125,12 @@ impl Matchmaker {
         };
         Self::tell(told);
     }
+}
 
-    /// Tells both sides of each pair. Whoever was paired with somebody gone is told of the match and of its end: their
-    /// own rules lead back to the old place, or refuse it when they have moved on meanwhile.
+impl Memory {
     fn tell(pairs: Vec<(Pair, Mailbox, Mailbox)>) {
         for (pair, older, newer) in pairs {
-            let call = Uuid::new_v4();
-            // The newer side is at its screen this very moment, so its offer is made without delay.
-            let matched = |side: Side, own: &Ticket, partner: &Ticket, mailbox: &Mailbox| {
-                let matched = Match {
-                    call,
-                    side,
-                    offerer: side == Side::B,
-                    partner: Some(Person { visitor: partner.visitor, whence: partner.whence }),
-                    mailbox: mailbox.clone(),
-                };
-                Mail::Matched(own.id, matched)
-            };
-            let gone = Mail::Gone { call, why: EndReason::Vanished };
-            let newer_is_there = newer.send(matched(Side::B, &pair.newer, &pair.older, &older));
-            let older_is_there = older.send(matched(Side::A, &pair.older, &pair.newer, &newer));
-            if !newer_is_there {
-                older.send(gone);
-            } else if !older_is_there {
-                newer.send(gone);
-            }
+            introduce(&pair, &older, &newer);
         }
     }
 
@@ -174,11 +143,11 @@ impl Matchmaker {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::mailbox::{Inbox, mailbox};
+    use crate::mailbox::{Inbox, Mail, mailbox};
     use crate::matchmaking::WIDEN_AFTER;
-    use crate::protocol::{Languages, Role};
+    use crate::protocol::{EndReason, Languages, Role, Side};
 
-    fn ticket(maker: &Matchmaker, role: Role, joined: Instant) -> Ticket {
+    fn ticket(maker: &Memory, role: Role, joined: Instant) -> Ticket {
         Ticket {
             id: maker.new_ticket(),
             visitor: maker.new_visitor(),
@@ -196,7 +165,7 @@ mod tests {
 
     #[test]
     fn both_are_told_and_can_tell_each_other() {
-        let (maker, now) = (Matchmaker::default(), Instant::now());
+        let (maker, now) = (Memory::default(), Instant::now());
         let ((one, mut one_in), (two, mut two_in)) = (mailbox(), mailbox());
         maker.join(ticket(&maker, Role::Either, now), one, now);
         maker.join(ticket(&maker, Role::Either, now), two, now);
@@ -213,7 +182,7 @@ mod tests {
     #[test]
     fn whoever_is_paired_with_somebody_gone_is_told_to_go_back() {
         for older_is_gone in [true, false] {
-            let (maker, now) = (Matchmaker::default(), Instant::now());
+            let (maker, now) = (Memory::default(), Instant::now());
             let ((older, mut older_in), (newer, mut newer_in)) = (mailbox(), mailbox());
             maker.join(ticket(&maker, Role::Either, now), older, now);
             // Its task ends before its ticket is taken out.
@@ -231,7 +200,7 @@ mod tests {
 
     #[test]
     fn two_talkers_are_told_when_time_has_passed() {
-        let (maker, now) = (Matchmaker::default(), Instant::now());
+        let (maker, now) = (Memory::default(), Instant::now());
         let ((one, mut one_in), (two, mut two_in)) = (mailbox(), mailbox());
         maker.join(ticket(&maker, Role::Talk, now), one, now);
         maker.join(ticket(&maker, Role::Talk, now), two, now);

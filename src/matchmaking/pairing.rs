@@ -211,6 +211,17 @@ impl Pool {
         self.recent.contains_key(&visitor)
     }
 
+    /// From whom a visitor is being kept apart, and until when.
+    pub fn met(&self, visitor: VisitorId) -> Vec<(VisitorId, Instant)> {
+        let recent = self.recent.get(&visitor).into_iter().flatten();
+        recent.map(|(partner, until)| (*partner, *until)).collect()
+    }
+
+    /// All who are being kept apart after a call, each pair once, and until when.
+    pub fn recents(&self) -> impl Iterator<Item = (VisitorId, VisitorId, Instant)> {
+        self.fadings.iter().map(|(until, one, other)| (*one, *other, *until))
+    }
+
     /// Drops all that is known of a visitor who will not come back.
     pub fn forget(&mut self, visitor: VisitorId) {
         if let Some(&ticket) = self.by_visitor.get(&visitor) {

@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::*;
 use crate::mailbox::{Inbox, mailbox};
-use crate::matchmaking::{Matchmaker, Ticket};
+use crate::matchmaking::{Matchmaker, Memory, Ticket};
 use crate::protocol::{Description, Fingerprint, PayloadType, Port, Pwd, Ufrag};
 
 fn now() -> Now {
@@ -108,6 +108,7 @@ impl Scene {
             offerer,
             partner,
             mailbox: self.mailbox.clone(),
+            relay: None,
         }
     }
 
@@ -138,6 +139,7 @@ impl Scene {
                     Mail::Candidate { .. } => "tell candidate".to_owned(),
                     Mail::Restart { .. } => "tell restart".to_owned(),
                     Mail::Matched(..) => "tell matched".to_owned(),
+                    Mail::Unreachable { .. } => "tell unreachable".to_owned(),
                 }
             }
             Effect::KeepApart(_) => "keep apart".to_owned(),
@@ -462,9 +464,23 @@ fn whoever_hears_themself_is_in_a_call_and_of_no_concern_to_anybody_else() {
     }
 }
 
+#[test]
+fn a_partner_whose_machine_is_gone_ends_no_call_that_has_begun() {
+    let unreachable = || Input::Mail(Mail::Unreachable { call: CALL });
+    for offerer in [false, true] {
+        let mut scene = Scene::matched(offerer);
+        let told = scene.put(unreachable());
+        assert_eq!(told, ["tell gone Vanished", "revoke", "ended Vanished", "send waiting", "join 2"]);
+        assert!(scene.put(unreachable()).is_empty());
+    }
+    let mut scene = Scene::talking();
+    assert!(scene.put(unreachable()).is_empty());
+    assert_eq!(scene.put(leave()), ["keep apart", "dropped", "revoke", "tell gone Left"]);
+}
+
 /// Many visitors over a real matchmaker; mails are read in whatever order the history says.
 struct House {
-    maker: Matchmaker,
+    maker: Memory,
     visitors: Vec<(Visitor, VisitorId, Mailbox, Inbox)>,
     now: Now,
 }
@@ -596,7 +612,7 @@ proptest! {
         ],
         1..150,
     )) {
-        let maker = Matchmaker::default();
+        let maker = Memory::default();
         let visitors = (0..6)
             .map(|_| {
                 let (mailbox, inbox) = mailbox();

@@ -16,7 +16,7 @@ use super::{House, Leaving};
 use crate::clock::Now;
 use crate::echo;
 use crate::guard::{Home, Kind, Pass, Place};
-use crate::mailbox::{Inbox, Mail, Mailbox, Person, VisitorId, Whence, mailbox};
+use crate::mailbox::{Inbox, Mail, Mailbox, Person, RelayAt, VisitorId, Whence, mailbox};
 use crate::matchmaking::Ticket;
 use crate::protocol::{
     self, ClientMessage, CloseCode, CoolDown, Pause, ProblemCode, Relay, ResumeToken, ServerMessage,
@@ -116,14 +116,14 @@ impl Line {
                     let resume = self.new_token();
                     frames.extend(resume.map(|resume| ServerMessage::Welcome { resume, call }));
                 }
-                Effect::Matched { call, side, offerer } => {
+                Effect::Matched { call, side, offerer, relay } => {
                     let credentials = house.relay.mint(call, side, now.unix);
-                    let relay = Relay {
-                        host: house.config.relay_host.as_ref().map(|host| host.as_str().to_owned()),
-                        transports: house.config.transports(),
-                        username: credentials.username,
-                        credential: credentials.credential,
+                    let (host, transports) = match relay {
+                        Some(RelayAt { host, transports }) => (Some(host), transports),
+                        None => (house.config.relay_host(), house.config.transports()),
                     };
+                    let relay =
+                        Relay { host, transports, username: credentials.username, credential: credentials.credential };
                     let text_line = house.config.text_line;
                     frames.push(ServerMessage::Matched { call, side, offerer, relay, text_line });
                 }
@@ -169,6 +169,9 @@ impl Line {
                         house.guard.report(&self.home, &self.whence, &reported, category, now.instant)
                     });
                     house.matchmaker.never_again(self.person(), partner, counts, now.instant);
+                    if counts {
+                        house.matchmaker.share_report(self.person(), partner, category, now.instant);
+                    }
                 }
                 Effect::KeepApart(partner) => house.matchmaker.keep_apart(self.id, partner, now.instant),
                 Effect::Revoke(call) => house.relay.revoke(call),

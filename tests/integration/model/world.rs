@@ -8,7 +8,7 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use sotto::clock::Now;
 use sotto::mailbox::{Inbox, Mail, Mailbox, Person, TicketId, VisitorId, Whence, mailbox};
-use sotto::matchmaking::{Matchmaker, RECENT_FOR, Ticket, WIDEN_AFTER};
+use sotto::matchmaking::{Matchmaker, Memory, RECENT_FOR, Ticket, WIDEN_AFTER};
 use sotto::protocol::{
     CallId, Category, ClientMessage, EndReason, Languages, Relay, ResumeToken, Role, ServerMessage, Side, Transport,
 };
@@ -151,7 +151,7 @@ pub struct World {
     events: BinaryHeap<Reverse<(Duration, u64)>>,
     due: HashMap<u64, Event>,
     number: u64,
-    matchmaker: Matchmaker,
+    matchmaker: Memory,
     lines: Vec<Line>,
     /// Those whose task runs.
     running: Vec<usize>,
@@ -180,7 +180,7 @@ impl World {
             events: BinaryHeap::new(),
             due: HashMap::new(),
             number: 0,
-            matchmaker: Matchmaker::default(),
+            matchmaker: Memory::default(),
             lines: Vec::new(),
             running: Vec::new(),
             sockets: Vec::new(),
@@ -616,7 +616,7 @@ impl World {
                     self.tokens.insert(resume.clone(), Owner::Here(line));
                     self.answer(line, ServerMessage::Welcome { resume, call });
                 }
-                Effect::Matched { call, side, offerer } => self.matched(line, call, side, offerer),
+                Effect::Matched { call, side, offerer, .. } => self.matched(line, call, side, offerer),
                 Effect::Join(wait) => {
                     assert!(self.lines[line].waiting.is_none(), "queued twice");
                     assert!(!self.lines[line].ended, "queued on behalf of somebody gone");

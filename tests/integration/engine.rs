@@ -1,0 +1,114 @@
+//! A Redis of our own, from Debian: started on a port of its own, stopped, emptied and made slow.
+
+use std::process::Stdio;
+
+use redis::aio::MultiplexedConnection;
+use redis::{Client, Cmd, FromRedisValue};
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::net::TcpListener;
+use tokio::process::{Child, Command};
+use tokio::time::timeout;
+
+use crate::browser::Scratch;
+use crate::server::DEADLINE;
+
+/// Keeps nothing on disk. Ends when dropped.
+pub struct Engine {
+    /// Where it listens, on 127.0.0.1.
+    pub port: u16,
+    child: Option<Child>,
+    folder: Scratch,
+}
+
+impl Engine {
+    /// Starts one on a free port.
+    pub async fn start() -> Self {
+        let port = free_port().await;
+        let mut engine = Self { port, child: None, folder: Scratch::new() };
+        engine.begin().await;
+        engine
+    }
+
+    /// Starts it again where it was, with nothing in it.
+    pub async fn begin(&mut self) {
+        let port = self.port.to_string();
+        let mut child = Command::new("redis-server")
+            .args([
+                "--port",
+                &port,
+                "--bind",
+                "127.0.0.1",
+                "--save",
+                "",
+                "--appendonly",
+                "no",
+                "--rdbcompression",
+                "no",
+                "--dir",
+            ])
+            .arg(&self.folder.0)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .expect("redis-server, which tests/run installs");
+        let mut lines = BufReader::new(child.stdout.take().expect("a pipe")).lines();
+        let ready = async {
+            while let Ok(Some(line)) = lines.next_line().await {
+                if line.contains("Ready to accept connections") {
+                    return true;
+                }
+            }
+            false
+        };
+        assert!(timeout(DEADLINE, ready).await.expect("it starts in time"), "it starts");
+        tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
+        self.child = Some(child);
+    }
+
+    /// Ends it without a warning.
+    pub async fn kill(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            child.kill().await.expect("it ends");
+        }
+    }
+
+    /// For `--redis`.
+    pub fn url(&self) -> String {
+        format!("redis://127.0.0.1:{}", self.port)
+    }
+
+    /// Asks it for something.
+    pub async fn ask<T: FromRedisValue>(&self, words: &[&str]) -> T {
+        let mut command = Cmd::new();
+        command.arg(words);
+        command.query_async(&mut self.connect().await).await.expect("an answer")
+    }
+
+    /// All that lies in it: the name of each key and its text.
+    pub async fn everything(&self) -> String {
+        let keys: Vec<String> = self.ask(&["KEYS", "*"]).await;
+        let mut all = String::new();
+        for key in keys {
+            let dump: Vec<u8> = self.ask(&["DUMP", &key]).await;
+            all = format!("{all}{key} {}\n", String::from_utf8_lossy(&dump));
+        }
+        all
+    }
+
+    async fn connect(&self) -> MultiplexedConnection {
+        let client = Client::open(self.url()).expect("a URL");
+        client.get_multiplexed_async_connection().await.expect("a connection")
+    }
+}
+
+/// A port that nobody has, neither by TCP nor by UDP.
+pub async fn free_port() -> u16 {
+    loop {
+        let tcp = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let address = tcp.local_addr().expect("an address");
+        if tokio::net::UdpSocket::bind(address).await.is_ok() {
+            return address.port();
+        }
+    }
+}
