@@ -4,7 +4,7 @@
 import { Helplines } from './help.js';
 import { listenForKeys } from './keys.js';
 import { primary, region } from './languages.js';
-import { INITIAL, reduce } from './machine.js';
+import { FIRST, INITIAL, machine } from './machine.js';
 import { Microphone } from './microphone.js';
 import { openPreferences } from './preferences.js';
 import { View } from './view.js';
@@ -23,6 +23,8 @@ const preferences = openPreferences(() => window.localStorage);
 const WITH_TALK = ['allowance', 'breath', 'call', 'call-view', 'channel', 'description', 'device', 'disguise', 'emoji', 'guide',
   'guide-view', 'hear-view', 'meter', 'panel', 'protocol', 'safety-view', 'sas', 'shaper', 'summons', 'text', 'verification'];
 let state = INITIAL;
+/** With the rest of its rows as soon as they are here. */
+let reduce = machine(FIRST);
 /**
  * What only a conversation needs, fetched at the press while the browser asks for the microphone.
  * @type {Promise<import('./talk.js').Talk> | null}
@@ -218,7 +220,8 @@ function fetchTalk() {
     // The socket opens as soon as it can, while the rest is on its way.
     const line = import('./connection.js').then(connect);
     for (const name of WITH_TALK) import(`./${name}.js`).catch(() => {});
-    talk = Promise.all([import('./talk.js'), words.forCall(), line]).then(([{ Talk }]) => {
+    talk = Promise.all([import('./talk.js'), import('./conversation.js'), words.forCall(), line]).then(([{ Talk }, { CONVERSATION }]) => {
+      reduce = machine(FIRST, CONVERSATION);
       view.translate();
       return Talk.open({ window, view, microphone, words, dispatch });
     });
