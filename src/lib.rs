@@ -14,7 +14,8 @@
 //!   undoes everything once.
 //! - [`visitor`] is one visitor's rules, pure: `(state, input, now) -> effects`.
 //! - [`matchmaking`] decides who meets whom; its rule, [`matchmaking::pairing`], is pure as well.
-//! - [`mailbox`] is how one visitor's task is told something by another's.
+//!   Where several servers share a Redis, so do they the pool; then a call's relay may be another's.
+//! - [`mailbox`] is how one visitor's task is told something by another's, here or on another server.
 //! - [`relay`] is a TURN server that can reach nobody but the partner. Each visitor's task makes its own
 //!   side's credentials from the call's name, so that the relay and the rest share a secret and no table.
 //! - [`guard`] is what anybody gets: limits by the network a visitor comes from, which keep no address.

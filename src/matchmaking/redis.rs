@@ -71,6 +71,9 @@ const RECONNECT: [Duration; 2] = [Duration::from_millis(100), Duration::from_sec
 /// How many orders go to the engine at once.
 const BATCH: usize = 256;
 
+/// How many names of words a script takes at once.
+const MAX_HEARD: usize = 4_000;
+
 /// How many notes are kept while the engine is gone.
 const MAX_NOTES: usize = 16 * 1024;
 
@@ -174,6 +177,8 @@ struct Wait {
     mailbox: Mailbox,
     /// What this node has agreed to.
     offer: Option<Offer>,
+    /// When it came to this node.
+    since: Instant,
 }
 
 struct Offer {
@@ -341,7 +346,7 @@ impl Matchmaker for Redis {
         }
         let id = ticket.id;
         state.by_visitor.insert(ticket.visitor, id);
-        state.waits.insert(id, Wait { ticket: ticket.clone(), mailbox, offer: None });
+        state.waits.insert(id, Wait { ticket: ticket.clone(), mailbox, offer: None, since: Instant::now() });
         if state.online {
             self.0.retry_due(state, now);
             state.plan(&ticket, now);
@@ -803,8 +808,8 @@ impl Inner {
             }
         }
         for node in std::mem::take(&mut state.unread) {
-            if let Some((epoch, number)) = state.links.get(&node).and_then(Link::read) {
-                publish(&node, &Word::Read { from: self.node.clone(), epoch, number });
+            if let Some((epoch, next)) = state.links.get(&node).map(Link::awaits) {
+                publish(&node, &Word::Read { from: self.node.clone(), epoch, next });
             }
         }
     }
@@ -814,11 +819,7 @@ impl Inner {
         let mut pipe = ::redis::pipe();
         self.call(&mut pipe, &session.name, vec!["beat".to_owned(), known]);
         let asked = Instant::now();
-        let answer = session.ask(&pipe).await?.pop().ok_or(Lost::Refused)?;
-        let mut fields = answer.into_iter();
-        if fields.next().as_deref() != Some("ok") {
-            return Err(Lost::Fenced);
-        }
+        let mut fields = session.ask_one(&pipe).await?;
         let state = &mut *self.lock();
         let nodes = self.beaten(state, asked, &mut fields, false)?;
         self.meet_nodes(state, &nodes, Instant::now());
@@ -827,29 +828,40 @@ impl Inner {
 
     /// Reads what hints there have been, and sees whether everybody waits.
     async fn look(self: &Arc<Self>, session: &mut Session) -> Result<(), Lost> {
-        let heard: Vec<String> = self.lock().heard.iter().take(4_000).cloned().collect();
+        let heard: Vec<String> = self.lock().heard.iter().cloned().collect();
         let mut pipe = ::redis::pipe();
-        self.call(&mut pipe, &session.name, [vec!["look".to_owned()], heard.clone()].concat());
-        let answer = session.ask(&pipe).await?.pop().ok_or(Lost::Refused)?;
-        let mut fields = answer.into_iter();
-        if fields.next().as_deref() != Some("ok") {
-            return Err(Lost::Fenced);
+        for some in heard.chunks(MAX_HEARD) {
+            self.call(&mut pipe, &session.name, [&["heard".to_owned()], some].concat());
         }
+        self.call(&mut pipe, &session.name, vec!["look".to_owned()]);
+        let asked = Instant::now();
+        let mut fields = session.ask_one(&pipe).await?;
         let count = fields.next().and_then(|count| count.parse().ok());
         for text in fields {
-            self.hear(&text);
+            self.hear(&text, true);
+        }
+        let differs = {
+            let state = &mut *self.lock();
+            for field in heard {
+                state.heard.remove(&field);
+            }
+            Some(state.waits.values().filter(|wait| wait.offer.is_none()).count()) != count
+        };
+        if differs {
+            let mut pipe = ::redis::pipe();
+            self.call(&mut pipe, &session.name, vec!["list".to_owned()]);
+            let there: HashSet<String> = session.ask_one(&pipe).await?.collect();
+            let now = Instant::now();
+            let state = self.lock();
+            for (id, wait) in &state.waits {
+                // Those who have just come may be on their way.
+                if wait.offer.is_none() && wait.since + LOOK_EVERY <= asked && !there.contains(&hex(id.0)) {
+                    self.order(Order::Join(*id, now));
+                }
+            }
         }
         let now = Instant::now();
         let state = &mut *self.lock();
-        for field in heard {
-            state.heard.remove(&field);
-        }
-        let waiting = |wait: &&Wait| wait.offer.is_none();
-        if Some(state.waits.values().filter(waiting).count()) != count {
-            for wait in state.waits.values().filter(waiting) {
-                self.order(Order::Join(wait.ticket.id, now));
-            }
-        }
         for (id, offer) in state.waits.iter().filter_map(|(id, wait)| Some((*id, wait.offer.as_ref()?))) {
             if offer.since + AGREE_WITHIN <= now {
                 self.order(Order::Resolve(offer.call, offer.side, id, now));
@@ -871,7 +883,7 @@ impl Inner {
             return Err(Lost::Fenced);
         }
         for word in words {
-            self.hear(&word);
+            self.hear(&word, false);
         }
         Ok(())
     }
@@ -887,7 +899,7 @@ impl Inner {
                 });
                 if let (Some(channel), Some(text)) = (texts.next(), texts.next()) {
                     if channel == self.channel(&self.node) {
-                        self.hear(&text);
+                        self.hear(&text, true);
                     } else {
                         self.hear_report(&mut self.lock(), &text);
                     }
@@ -906,12 +918,13 @@ impl Inner {
         (self.hooks.reported)(&report);
     }
 
-    /// Does what a word says. What is no word is nothing.
-    fn hear(self: &Arc<Self>, text: &str) {
+    /// Does what a word says. What is no word is nothing, and what lies in the inbox is heard once.
+    fn hear(self: &Arc<Self>, text: &str, lies: bool) {
         let Ok(word) = serde_json::from_str::<Word>(text) else { return };
         let now = Instant::now();
         let state = &mut *self.lock();
-        if let Some(field) = word.field()
+        if lies
+            && let Some(field) = word.field()
             && !state.heard.insert(field)
         {
             return;
@@ -947,9 +960,9 @@ impl Inner {
                 }
             }
             Word::Mail { from, epoch, number, mail } => self.mail(state, from, epoch, number, mail, now),
-            Word::Read { from, epoch, number } => {
+            Word::Read { from, epoch, next } => {
                 if let Some(link) = state.links.get_mut(&from) {
-                    link.acknowledged(epoch, number, now);
+                    link.acknowledged(epoch, next, now);
                     if link.wants_to_send() {
                         self.order(Order::Flush);
                     }
@@ -1227,6 +1240,15 @@ impl Session {
     /// Sends, and returns what each call of the script has answered.
     async fn ask(&mut self, pipe: &::redis::Pipeline) -> Result<Vec<Vec<String>>, Lost> {
         pipe.query_async(&mut self.connection).await.map_err(lost)
+    }
+
+    /// The same, where only the last answer matters.
+    async fn ask_one(&mut self, pipe: &::redis::Pipeline) -> Result<impl Iterator<Item = String> + use<>, Lost> {
+        let mut answer = self.ask(pipe).await?.pop().ok_or(Lost::Refused)?.into_iter();
+        if answer.next().as_deref() != Some("ok") {
+            return Err(Lost::Fenced);
+        }
+        Ok(answer)
     }
 }
 

@@ -3,17 +3,21 @@
 
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use sotto::caller::signalling::Signalling;
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+use sotto::caller::signalling::{Signalling, SignallingError};
 use sotto::caller::{Caller, Ending, Options};
 use sotto::protocol::{
     CallId, Category, ClientMessage, Description, EndReason, Languages, Port, ProblemCode, Relay, Role, ServerMessage,
     Setup, Side,
 };
 use tokio::process::Command;
-use tokio::time::timeout;
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
 
 use crate::browser::Scratch;
 use crate::engine::{Engine, free_port};
@@ -394,6 +398,136 @@ async fn one_node_does_not_reach_redis_and_the_others_do() {
     met(&mut matched, &mut other).await;
     partner.say(ClientMessage::Leave {}).await;
     assert_eq!(caller.next().await, ServerMessage::Ended { call, why: EndReason::Left });
+}
+
+/// A visitor of the page's kind: whose socket is lost comes back, to whichever server there is, and waits; once both have
+/// described themselves it stays. Returns what it heard of last, still open.
+async fn insist(servers: Servers, calls: Calls, number: usize) -> Guest {
+    loop {
+        let url = {
+            let servers = servers.lock().expect("no panic");
+            servers[number % servers.len()].clone()
+        };
+        let come = async {
+            let mut socket = Signalling::connect(&url, None, None).await?;
+            socket.hello(None).await?;
+            let languages = Languages::new(vec!["en".to_owned()]).expect("a language");
+            socket.send(&ClientMessage::Join { languages, role: Role::Either, avoid_recent: true }).await?;
+            loop {
+                match socket.next().await? {
+                    ServerMessage::Matched { call, side, offerer, .. } => {
+                        let before = calls.lock().expect("no panic").insert((call, side == Side::A), number);
+                        assert_eq!(before, None, "two on one side of a call");
+                        if offerer {
+                            socket.send(&described(call, Setup::Actpass).0).await?;
+                        }
+                    }
+                    ServerMessage::Describe { call, description } => {
+                        if description.setup == Setup::Actpass {
+                            socket.send(&described(call, Setup::Active).0).await?;
+                        }
+                        socket.send(&ClientMessage::Connected { call }).await?;
+                        return Ok::<_, SignallingError>(socket);
+                    }
+                    // Back in one's place, or never away from it.
+                    ServerMessage::Waiting {} | ServerMessage::Ended { why: EndReason::Vanished, .. } => {}
+                    other => panic!("{other:?}"),
+                }
+            }
+        };
+        match come.await {
+            Ok(socket) => return Guest(socket),
+            // The server is gone, and another is about to come.
+            Err(_) => sleep(Duration::from_millis(100)).await,
+        }
+    }
+}
+
+type Servers = Arc<Mutex<Vec<String>>>;
+
+/// Who is on which side of which call.
+type Calls = Arc<Mutex<HashMap<(CallId, bool), usize>>>;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whatever_fails_in_whatever_order_nobody_is_lost_or_paired_twice() {
+    const FAULTS: usize = 8;
+    let seed = rand::random();
+    println!("seed {seed}");
+    let mut chance = StdRng::seed_from_u64(seed);
+    let mut cluster = Cluster::of(0).await;
+    let mut lines = Vec::new();
+    for number in 0..3 {
+        let line = Line::to(cluster.engine.port, number).await;
+        cluster.add(&format!("redis://{}", line.host)).await;
+        lines.push(line);
+    }
+    let urls = |cluster: &Cluster| cluster.nodes.iter().map(TestServer::ws).collect::<Vec<_>>();
+    let (servers, calls) = (Servers::new(Mutex::new(urls(&cluster))), Calls::default());
+    let mut guests = JoinSet::new();
+    let mut count = 0;
+    let mut come = |guests: &mut JoinSet<Guest>, more: usize| {
+        for _ in 0..more {
+            guests.spawn(insist(Arc::clone(&servers), Arc::clone(&calls), count));
+            count += 1;
+        }
+    };
+    let mut talking = Vec::new();
+    for fault in 0..FAULTS {
+        let kind = chance.random_range(0..5);
+        let node = chance.random_range(0..3);
+        println!("{fault}: {kind} on {node}");
+        come(&mut guests, 7);
+        let pause = Duration::from_millis(chance.random_range(100..5_000));
+        match kind {
+            0 => {
+                cluster.nodes.remove(node).kill().await;
+                *servers.lock().expect("no panic") = urls(&cluster);
+                come(&mut guests, 4);
+                sleep(pause).await;
+                let line = lines.remove(node);
+                cluster.add(&format!("redis://{}", line.host)).await;
+                lines.push(line);
+                *servers.lock().expect("no panic") = urls(&cluster);
+            }
+            1 => {
+                cluster.engine.kill().await;
+                come(&mut guests, 4);
+                sleep(pause).await;
+                cluster.engine.begin().await;
+            }
+            2 => {
+                let _: () = cluster.engine.ask(&["FLUSHALL"]).await;
+                come(&mut guests, 4);
+            }
+            3 => {
+                let _: () = cluster.engine.ask(&["CLIENT", "PAUSE", &pause.as_millis().to_string(), "ALL"]).await;
+                come(&mut guests, 4);
+            }
+            _ => {
+                lines[node].turn(Weather { tcp: Way::cut(), ..Weather::default() });
+                come(&mut guests, 4);
+                sleep(pause).await;
+                lines[node].turn(Weather::default());
+            }
+        }
+        sleep(Duration::from_millis(chance.random_range(0..1_500))).await;
+    }
+    // Somebody may be left over whose partner's server was killed: so there is always somebody else.
+    let all = async {
+        loop {
+            match timeout(Duration::from_secs(1), guests.join_next()).await {
+                Ok(Some(guest)) => talking.push(guest.expect("no panic")),
+                Ok(None) => return,
+                Err(_) => {
+                    let odd = guests.len() % 2;
+                    come(&mut guests, odd);
+                }
+            }
+        }
+    };
+    timeout(2 * LEASE, all).await.expect("everybody talks to somebody");
+    println!("{} have talked", talking.len());
+    assert!(talking.len() >= 9 * FAULTS);
 }
 
 #[tokio::test]

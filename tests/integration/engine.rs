@@ -3,7 +3,7 @@
 use std::process::Stdio;
 
 use redis::aio::MultiplexedConnection;
-use redis::{Client, Cmd, FromRedisValue};
+use redis::{AsyncConnectionConfig, Client, Cmd, FromRedisValue};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::net::TcpListener;
 use tokio::process::{Child, Command};
@@ -98,7 +98,8 @@ impl Engine {
 
     async fn connect(&self) -> MultiplexedConnection {
         let client = Client::open(self.url()).expect("a URL");
-        client.get_multiplexed_async_connection().await.expect("a connection")
+        let config = AsyncConnectionConfig::new().set_response_timeout(Some(DEADLINE));
+        client.get_multiplexed_async_connection_with_config(&config).await.expect("a connection")
     }
 }
 

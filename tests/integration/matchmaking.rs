@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
+use serde_json::json;
 use sotto::guard::Guard;
 use sotto::mailbox::{Inbox, Mail, Mailbox, Match, Person, RelayAt, TicketId, Whence, mailbox};
 use sotto::matchmaking::redis::{Hooks, Settings};
@@ -500,6 +501,74 @@ async fn one_node_with_a_redis_keeps_the_contract() {
 #[tokio::test(flavor = "multi_thread")]
 async fn two_nodes_with_one_redis_keep_the_contract() {
     contract(&House::redis(2).await).await;
+}
+
+/// Two matches of one visitor, which scripts that are whole never make, but an engine that fails over may: what it had
+/// said last is forgotten.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_match_is_refused_and_the_other_is_put_back_with_the_original_time() {
+    let house = House::redis(2).await;
+    let engine = house._engine.as_ref().expect("a Redis");
+    let now = Instant::now();
+    let mut guests: Vec<Guest> = (0..4).map(|number| house.guest(number, None)).collect();
+    let [wanted, other, third, fourth] = &mut guests[..] else { unreachable!() };
+    let wish = |language: &'static [&'static str]| Wish { languages: language, ..Wish::any(now) };
+    house.join(wanted, wish(&["en"]), now).await;
+    house.join(other, wish(&["de"]), now).await;
+    let mut lie = BTreeMap::new();
+    for key in engine.ask::<Vec<String>>(&["KEYS", "{sotto}:tickets:*"]).await {
+        let session = key.rsplit(':').next().unwrap_or_default().to_owned();
+        for (id, packed) in engine.ask::<BTreeMap<String, String>>(&["HGETALL", &key]).await {
+            lie.insert(id.clone(), (format!("{id}@{session}"), packed));
+        }
+    }
+    let found = |guest: &Guest| lie[&format!("{:016x}", guest.ticket.0)].clone();
+    let ((member, packed), (other_member, other_packed)) = (found(wanted), found(other));
+    let score = async || engine.ask::<Option<String>>(&["ZSCORE", "{sotto}:queue:de:e", &other_member]).await;
+    let original = score().await.expect("waiting");
+    // The first is with somebody of a node that says nothing any more.
+    let silent = "00000000000000ff";
+    let silent_packed = format!("{silent}|{silent}|en|e|1|1|");
+    let _: i64 = engine.ask(&["HSET", &format!("{{sotto}}:node:{silent}"), "node", silent]).await;
+    let time: [String; 2] = engine.ask(&["TIME"]).await;
+    let at = format!("{}{:0>6}", time[0], time[1]);
+    let matches = [
+        (CallId::from_u128(1), format!("{silent}@{silent}"), silent_packed, false),
+        (CallId::from_u128(2), other_member.clone(), other_packed, true),
+    ];
+    // The second is, too, with somebody who has agreed, and so has no place in the queue.
+    let _: i64 = engine.ask(&["ZREM", "{sotto}:queue:de:e", &other_member]).await;
+    for (call, partner, partner_packed, agreed) in matches {
+        let key = format!("{{sotto}}:match:{call}");
+        let fields = ["a", &member, "packed_a", &packed, "b", &partner, "packed_b", &partner_packed, "at", &at];
+        let _: i64 = engine.ask(&[&["HSET", &key], &fields[..]].concat()).await;
+        if agreed {
+            let _: i64 = engine.ask(&["HSET", &key, "yes_b", "1"]).await;
+        }
+        let offer = json!({
+            "t": "offer", "call": call, "side": "a", "ticket": format!("{:016x}", wanted.ticket.0),
+            "partner": partner_packed, "host": "a", "tls": false,
+        });
+        let node = packed.split('|').next().unwrap_or_default();
+        let heard: i64 = engine.ask(&["PUBLISH", &format!("{{sotto}}:to:{node}"), &offer.to_string()]).await;
+        assert_eq!(heard, 1);
+        house.settle().await;
+    }
+    assert_eq!(score().await, Some(original));
+    let agreed: Option<String> =
+        engine.ask(&["HGET", &format!("{{sotto}}:match:{}", CallId::from_u128(1)), "yes_a"]).await;
+    assert_eq!(agreed.as_deref(), Some("1"));
+    // Nobody waits for a silent node for long.
+    house.join(third, wish(&["de"]), now).await;
+    paired(other, third);
+    fourth.join(Wish::any(now + A_MOMENT), now + A_MOMENT);
+    let matched = timeout(DEADLINE, async { (wanted.inbox.next().await, fourth.inbox.next().await) }).await;
+    let (Some(Mail::Matched(_, one)), Some(Mail::Matched(_, two))) = matched.expect("in time") else {
+        panic!("not a match");
+    };
+    assert_eq!((one.call, one.side), (two.call, Side::A));
+    house.settle().await;
+    assert!(guests.iter_mut().all(|guest| guest.inbox.try_next().is_none()), "and once each");
 }
 
 #[derive(Debug, Clone)]

@@ -19,7 +19,7 @@ const AGAIN_AFTER: Duration = Duration::from_secs(1);
 /// Both directions between this node and one other.
 #[derive(Debug)]
 pub struct Link {
-    /// Names this run of numbers. A later one is higher.
+    /// Names this run of numbers. A later one is higher, and higher than those of links before this one.
     epoch: u64,
     /// The number of the first in `unacked`.
     first: u64,
@@ -88,12 +88,17 @@ impl Link {
         overdue
     }
 
-    /// The other has read everything up to this number.
-    pub fn acknowledged(&mut self, epoch: u64, number: u64, now: Instant) {
-        if epoch != self.epoch || number < self.first {
+    /// The other has read everything before this number. Where it waits for one that it has read already, it knows no
+    /// more of this run: then what is left begins a new one.
+    pub fn acknowledged(&mut self, epoch: u64, next: u64, now: Instant) {
+        if epoch != self.epoch {
             return;
         }
-        let read = usize::try_from(number - self.first).map_or(0, |read| read + 1).min(self.unacked.len());
+        let Some(read) = next.checked_sub(self.first) else {
+            (self.epoch, self.first, self.sent) = (self.epoch + 1, 0, 0);
+            return;
+        };
+        let read = usize::try_from(read).unwrap_or(usize::MAX).min(self.unacked.len());
         self.unacked.drain(..read);
         self.first += read as u64;
         self.sent = self.sent.saturating_sub(read);
@@ -112,9 +117,9 @@ impl Link {
         Heard::Next
     }
 
-    /// What of the other's has been read; nothing when it is nothing.
-    pub fn read(&self) -> Option<(u64, u64)> {
-        Some((self.theirs.0, self.theirs.1.checked_sub(1)?))
+    /// Which number of the other's run is to come next.
+    pub fn awaits(&self) -> (u64, u64) {
+        self.theirs
     }
 
     /// Whether nothing is under way.
@@ -164,8 +169,9 @@ mod tests {
                     if there.heard(epoch, number) == Heard::Next {
                         read.push(mail);
                     }
-                    if let Some((epoch, number)) = there.read() && fates.next().unwrap_or(0) != 1 {
-                        here.acknowledged(epoch, number, now);
+                    let (epoch, next) = there.awaits();
+                    if fates.next().unwrap_or(0) != 1 {
+                        here.acknowledged(epoch, next, now);
                     }
                 }
                 now += AGAIN_AFTER;
@@ -178,10 +184,9 @@ mod tests {
     #[test]
     fn a_later_run_begins_anew_and_an_earlier_one_is_over() {
         let mut link = Link::new(1, Instant::now());
-        assert_eq!(link.read(), None);
         assert_eq!([link.heard(5, 0), link.heard(5, 1), link.heard(5, 1)], [Heard::Next, Heard::Next, Heard::Not]);
         assert_eq!([link.heard(6, 1), link.heard(6, 0), link.heard(5, 2)], [Heard::Not, Heard::Next, Heard::Not]);
-        assert_eq!(link.read(), Some((6, 0)));
+        assert_eq!(link.awaits(), (6, 1));
     }
 
     #[test]
@@ -191,9 +196,33 @@ mod tests {
         assert_eq!((0..MAX_UNACKED as u32 + 9).filter(|number| link.push(mail(*number))).count(), MAX_UNACKED);
         assert_eq!(link.unsent(now).len(), WINDOW);
         assert!(!link.wants_to_send() && link.unsent(now).is_empty());
-        link.acknowledged(1, 9, now);
+        link.acknowledged(1, 10, now);
         assert_eq!(link.unsent(now).len(), 10);
         link.acknowledged(2, 99, now);
         assert_eq!(link.first, 10);
+    }
+
+    #[test]
+    fn whoever_has_forgotten_the_run_gets_another() {
+        let now = Instant::now();
+        let (mut here, mut there) = (Link::new(5, now), Link::new(9, now));
+        for number in 0..3 {
+            here.push(mail(number));
+        }
+        for (epoch, number, _) in here.unsent(now).into_iter().take(2) {
+            assert_eq!(there.heard(epoch, number), Heard::Next);
+        }
+        let (epoch, next) = there.awaits();
+        here.acknowledged(epoch, next, now);
+        there = Link::new(10, now);
+        here.rewind();
+        for (epoch, number, _) in here.unsent(now) {
+            assert_eq!(there.heard(epoch, number), Heard::Not);
+        }
+        let (epoch, next) = there.awaits();
+        here.acknowledged(epoch, next, now);
+        let sent = here.unsent(now);
+        assert_eq!(sent, [(6, 0, mail(2))]);
+        assert_eq!(there.heard(6, 0), Heard::Next);
     }
 }

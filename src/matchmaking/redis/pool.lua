@@ -77,12 +77,20 @@ function command.close()
   redis.call('DEL', P .. 'inbox:' .. NODE)
 end
 
--- What was told and has not been heard, after what has been; and how many of this node wait.
-function command.look(...)
-  local inbox = P .. 'inbox:' .. NODE
-  for _, heard in ipairs({ ... }) do redis.call('HDEL', inbox, heard) end
+-- These words need not lie in the inbox any more.
+function command.heard(...)
+  redis.call('HDEL', P .. 'inbox:' .. NODE, ...)
+end
+
+-- How many of this node wait, and what it was told and has not heard.
+function command.look()
   table.insert(answer, tostring(redis.call('HLEN', P .. 'tickets:' .. SESSION)))
-  for _, word in ipairs(redis.call('HVALS', inbox)) do table.insert(answer, word) end
+  for _, word in ipairs(redis.call('HVALS', P .. 'inbox:' .. NODE)) do table.insert(answer, word) end
+end
+
+-- Which tickets of this node wait.
+function command.list()
+  for _, id in ipairs(redis.call('HKEYS', P .. 'tickets:' .. SESSION)) do table.insert(answer, id) end
 end
 
 function command.join(id, packed, now, call)

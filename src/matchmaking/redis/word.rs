@@ -94,7 +94,7 @@ pub enum Word {
         /// See [`super::link::Link`].
         epoch: u64,
         /// See [`super::link::Link`].
-        number: u64,
+        next: u64,
     },
 }
 
