@@ -2,6 +2,7 @@
 //! is lost or paired twice, and a call that has begun does not notice.
 
 use std::collections::{HashMap, HashSet};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -15,6 +16,7 @@ use sotto::protocol::{
     CallId, Category, ClientMessage, Description, EndReason, Languages, Port, ProblemCode, Relay, Role, ServerMessage,
     Setup, Side,
 };
+use sotto::relay::Credentials;
 use tokio::process::Command;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
@@ -22,8 +24,10 @@ use tokio::time::{sleep, timeout};
 use crate::browser::Scratch;
 use crate::engine::{Engine, free_port};
 use crate::line::{Line, Way, Weather};
+use crate::relay::client::Client;
 use crate::server::{DEADLINE, TestServer};
 use crate::signalling::description;
+use crate::tls::Identity;
 
 /// What takes a lease (15 s), a beat (5 s) and some more.
 const LEASE: Duration = Duration::from_secs(40);
@@ -39,15 +43,21 @@ struct Cluster {
     engine: Engine,
     nodes: Vec<TestServer>,
     secret: PathBuf,
+    /// Who has signed the Redis' certificate, if it has one.
+    authority: Option<PathBuf>,
     _folder: Scratch,
 }
 
 impl Cluster {
     async fn of(count: usize) -> Self {
+        Self::with(Engine::start().await, count, None).await
+    }
+
+    async fn with(engine: Engine, count: usize, authority: Option<PathBuf>) -> Self {
         let folder = Scratch::new();
         let secret = folder.0.join("secret");
         std::fs::write(&secret, "a secret that all of them have").expect("a file");
-        let mut cluster = Self { engine: Engine::start().await, nodes: Vec::new(), secret, _folder: folder };
+        let mut cluster = Self { engine, nodes: Vec::new(), secret, authority, _folder: folder };
         for _ in 0..count {
             cluster.add(&cluster.engine.url()).await;
         }
@@ -61,7 +71,8 @@ impl Cluster {
         command
             .args(["--allow-native", "--redis", redis, "--relay-host", &format!("localhost:{port}"), "--secret-file"])
             .arg(&self.secret)
-            .env("SOTTO_LISTEN", format!("127.0.0.1:{port}"));
+            .env("SOTTO_LISTEN", format!("127.0.0.1:{port}"))
+            .envs(self.authority.iter().map(|authority| ("SSL_CERT_FILE", authority)));
         let node = TestServer::start_as(&mut command).await;
         node.said(ONLINE).await;
         self.nodes.push(node);
@@ -119,6 +130,12 @@ impl Guest {
     async fn back(&mut self, call: CallId) {
         assert_eq!(self.next().await, ServerMessage::Ended { call, why: EndReason::Vanished });
         assert_eq!(self.next().await, ServerMessage::Waiting {});
+    }
+
+    /// Whoever has left the queue hears no more; the answer to a frame that is refused shows that it was read.
+    async fn until_idle(&mut self) {
+        self.say(ClientMessage::Hello { resume: None }).await;
+        while !matches!(self.next().await, ServerMessage::Problem { .. }) {}
     }
 
     /// Fails unless this one is in a call, or waits; nothing that was said before the answer is left unread.
@@ -212,6 +229,49 @@ async fn two_on_two_nodes_hear_each_other_and_leave() {
     assert_eq!(emoji, partners);
     let _idle = older.leave().await.expect("an idle caller");
     assert_eq!(timeout(DEADLINE, newer.ended()).await.expect("an end"), Ending::Server(EndReason::Left));
+}
+
+/// Wherever the relay is, and whoever leaves: nobody gets anything of a call that is over.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_relays_node_knows_when_a_call_is_over() {
+    let cluster = Cluster::of(2).await;
+    let mut seen = HashSet::new();
+    let mut number = 0;
+    while seen.len() < 4 {
+        number += 1;
+        let mut older = Guest::waiting(&cluster.nodes[0], "en").await;
+        let mut newer = Guest::waiting(&cluster.nodes[1], "en").await;
+        let Matched { call, relay, .. } = met(&mut older, &mut newer).await;
+        let port = relay.host.as_ref().and_then(|host| host.rsplit_once(':')?.1.parse::<u16>().ok()).expect("a port");
+        let allocate = || {
+            let credentials = Credentials { username: relay.username.clone(), credential: relay.credential.clone() };
+            let [local, server] = [0, port].map(|port| SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
+            tokio::task::block_in_place(|| Client::new(local, server, credentials).allocate())
+        };
+        assert_eq!(allocate(), 0);
+        let leaves = number % 2;
+        let (leaver, left) = if leaves == 0 { (&mut older, &mut newer) } else { (&mut newer, &mut older) };
+        leaver.say(ClientMessage::Leave {}).await;
+        assert_eq!(left.next().await, ServerMessage::Ended { call, why: EndReason::Vanished });
+        assert_eq!(allocate(), 403);
+        left.say(ClientMessage::Leave {}).await;
+        left.until_idle().await;
+        seen.insert((leaves, port));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn redis_is_reached_by_tls_with_a_password_that_nobody_prints() {
+    let identity = Identity::signed("localhost");
+    let authority = identity.authority.clone();
+    let cluster = Cluster::with(Engine::start_tls(identity).await, 2, Some(authority)).await;
+    let mut older = Guest::waiting(&cluster.nodes[0], "en").await;
+    let mut newer = Guest::waiting(&cluster.nodes[1], "en").await;
+    met(&mut older, &mut newer).await;
+    for node in cluster.nodes {
+        let said = node.stop_at_once().await;
+        assert!(said.contains(ONLINE) && !said.contains("sesame"), "{said}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -11,6 +11,7 @@ use tokio::time::timeout;
 
 use crate::browser::Scratch;
 use crate::server::DEADLINE;
+use crate::tls::Identity;
 
 /// Keeps nothing on disk. Ends when dropped.
 pub struct Engine {
@@ -18,13 +19,27 @@ pub struct Engine {
     pub port: u16,
     child: Option<Child>,
     folder: Scratch,
+    /// Where it speaks TLS, and asks for [`PASSWORD`].
+    identity: Option<Identity>,
 }
+
+/// What an engine with TLS asks for.
+const PASSWORD: &str = "open-sesame";
 
 impl Engine {
     /// Starts one on a free port.
     pub async fn start() -> Self {
+        Self::start_with(None).await
+    }
+
+    /// Starts one that speaks TLS alone, with this certificate for localhost.
+    pub async fn start_tls(identity: Identity) -> Self {
+        Self::start_with(Some(identity)).await
+    }
+
+    async fn start_with(identity: Option<Identity>) -> Self {
         let port = free_port().await;
-        let mut engine = Self { port, child: None, folder: Scratch::new() };
+        let mut engine = Self { port, child: None, folder: Scratch::new(), identity };
         engine.begin().await;
         engine
     }
@@ -32,20 +47,21 @@ impl Engine {
     /// Starts it again where it was, with nothing in it.
     pub async fn begin(&mut self) {
         let port = self.port.to_string();
-        let mut child = Command::new("redis-server")
-            .args([
-                "--port",
-                &port,
-                "--bind",
-                "127.0.0.1",
-                "--save",
-                "",
-                "--appendonly",
-                "no",
-                "--rdbcompression",
-                "no",
-                "--dir",
-            ])
+        let mut command = Command::new("redis-server");
+        match &self.identity {
+            None => command.args(["--port", &port]),
+            Some(identity) => command
+                .args(["--port", "0", "--tls-port", &port, "--requirepass", PASSWORD, "--tls-auth-clients", "no"])
+                .arg("--tls-cert-file")
+                .arg(&identity.certificate)
+                .arg("--tls-key-file")
+                .arg(&identity.key)
+                .arg("--tls-ca-cert-file")
+                .arg(&identity.authority),
+        };
+        let mut child = command
+            // What lies in it is to be read as it is.
+            .args(["--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--rdbcompression", "no", "--dir"])
             .arg(&self.folder.0)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -75,7 +91,10 @@ impl Engine {
 
     /// For `--redis`.
     pub fn url(&self) -> String {
-        format!("redis://127.0.0.1:{}", self.port)
+        match self.identity {
+            None => format!("redis://127.0.0.1:{}", self.port),
+            Some(_) => format!("rediss://:{PASSWORD}@localhost:{}", self.port),
+        }
     }
 
     /// Asks it for something.

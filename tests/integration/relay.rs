@@ -1,6 +1,6 @@
 //! The relay over real sockets, by a client that shares no code with it but the STUN crate.
 
-mod client;
+pub mod client;
 #[cfg(target_os = "linux")]
 mod floods;
 mod found;
