@@ -435,7 +435,13 @@ impl Matchmaker for Redis {
         let mut name = String::new();
         let mut gone = None;
         loop {
-            let lost = match inner.connect(&mut name).await {
+            let connected = tokio::select! {
+                // First, so that nothing is taken out of the queue that is for the session.
+                biased;
+                connected = inner.connect(&mut name) => connected,
+                () = inner.alone(None, &mut queue) => Err(Lost::Unreachable),
+            };
+            let lost = match connected {
                 Ok(session) => {
                     info!("connected to the engine");
                     (pause, gone) = (RECONNECT[0], None);
@@ -447,7 +453,7 @@ impl Matchmaker for Redis {
                 warn!(reason = %lost, "the engine is gone: pairing alone");
             }
             inner.stand_alone(&mut queue);
-            inner.alone(pause, &mut queue).await;
+            inner.alone(Some(pause), &mut queue).await;
             pause = (pause * 2).min(RECONNECT[1]);
         }
     }
@@ -667,24 +673,26 @@ impl Inner {
         }
     }
 
-    /// Pairs this node's own visitors for so long.
-    async fn alone(&self, pause: Duration, queue: &mut mpsc::UnboundedReceiver<Order>) {
-        let over = Instant::now() + pause;
+    /// Pairs this node's own visitors, for so long or until it is dropped.
+    async fn alone(&self, pause: Option<Duration>, queue: &mut mpsc::UnboundedReceiver<Order>) {
+        let over = pause.map(|pause| Instant::now() + pause);
         loop {
-            let next = self.lock().pool.next_event().map_or(over, |at| at.min(over));
-            tokio::select! {
-                () = sleep_until(next.into()) => {
-                    let now = Instant::now();
-                    let state = &mut *self.lock();
-                    self.advance(state, now);
-                    if over <= now {
-                        if state.since + LEASE <= now {
-                            // To the others we are gone.
-                            state.give_up_on(|_| true);
-                        }
-                        return;
-                    }
+            let now = Instant::now();
+            let next = {
+                let state = &mut *self.lock();
+                self.advance(state, now);
+                if state.since + LEASE <= now {
+                    // To the others we are gone.
+                    state.give_up_on(|_| true);
                 }
+                let next = state.pool.next_event().into_iter().chain(over).min();
+                next.map_or(now + LOOK_EVERY, |next| next.min(now + LOOK_EVERY))
+            };
+            if over.is_some_and(|over| over <= now) {
+                return;
+            }
+            tokio::select! {
+                () = sleep_until(next.into()) => {}
                 () = self.changed.notified() => {}
                 Some(order) = queue.recv() => self.lock().drop_order(order),
             }

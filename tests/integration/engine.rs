@@ -104,8 +104,21 @@ impl Engine {
         command.query_async(&mut self.connect().await).await.expect("an answer")
     }
 
+    /// All that lies in it once these words are among it: the name of each key and its text.
+    pub async fn everything_with(&self, words: &[&str]) -> String {
+        let all = async {
+            loop {
+                let all = self.everything().await;
+                if words.iter().all(|word| all.contains(word)) {
+                    return all;
+                }
+            }
+        };
+        timeout(DEADLINE, all).await.unwrap_or_else(|_| panic!("not all of {words:?} in time"))
+    }
+
     /// All that lies in it: the name of each key and its text.
-    pub async fn everything(&self) -> String {
+    async fn everything(&self) -> String {
         let keys: Vec<String> = self.ask(&["KEYS", "*"]).await;
         let mut all = String::new();
         for key in keys {
