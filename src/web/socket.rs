@@ -10,7 +10,7 @@ use tokio::sync::{mpsc, watch};
 use tokio_tungstenite::tungstenite::{self, error::ProtocolError};
 use tracing::debug;
 
-use super::lobby::{Door, Owner};
+use super::lobby::{Door, Owner, Reason};
 use super::pulse::{Beat, Pulse};
 use super::{House, Leaving};
 use crate::clock::Now;
@@ -224,12 +224,16 @@ impl Drop for Line {
             self.apply(Input::Mail(mail));
         }
         let House { lobby, matchmaker, .. } = &*self.house;
-        match self.token.take() {
+        let memory = self.visitor.take_memory();
+        let reason = if matchmaker.has_met(self.id) {
             // Whoever has just talked stays somebody for a while, so as not to meet the same one again on the next socket.
-            Some(token) if matchmaker.has_met(self.id) => {
-                lobby.leave(token, self.id, self.visitor.take_past(), Instant::now());
-            }
-            token => {
+            Some(Reason::HasMet)
+        } else {
+            memory.has_place().then_some(Reason::HasWaited)
+        };
+        match (self.token.take(), reason) {
+            (Some(token), Some(reason)) => lobby.leave(token, self.id, memory, reason, Instant::now()),
+            (token, _) => {
                 token.map(|token| lobby.take(&token));
                 matchmaker.forget(self.id);
             }
@@ -361,9 +365,9 @@ impl Pump {
             Ok(ClientMessage::Hello { resume: Some(token) }) if self.line.token.is_none() => {
                 match self.line.house.lobby.take(&token) {
                     Some(Owner::Here(door)) => self.hand_over(door).await,
-                    Some(Owner::Gone(visitor, past)) => {
+                    Some(Owner::Gone(visitor, memory)) => {
                         self.line.id = visitor;
-                        self.line.visitor.remember(past);
+                        self.line.visitor.remember(memory);
                         self.put(Input::Frame(ClientMessage::Hello { resume: None })).await
                     }
                     // The server was restarted, or it is long ago: a visitor like any other.

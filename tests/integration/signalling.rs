@@ -17,6 +17,7 @@ use crate::server::{DEADLINE, TestServer};
 use crate::wire::check_frame;
 
 mod leaving;
+mod place;
 
 /// A visitor of whom only the socket is real.
 struct Visitor {
