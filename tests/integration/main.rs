@@ -23,6 +23,7 @@ mod mixed;
 mod model;
 mod network;
 mod page;
+mod place;
 mod privacy;
 mod reader;
 mod relay;
