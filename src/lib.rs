@@ -22,7 +22,7 @@
 //!   connection is read.
 //! - [`caller`] is a visitor without a browser, for the tests and later for probes; [`echo`] is one that the server itself
 //!   is, for somebody who wants to hear themself before a call.
-//! - [`config`] is what an operator can set. `port` is what the door and the relay stand on, and how it goes to the next
+//! - [`config`] is what an operator can set, [`hours`] what of it is about the time of day. `port` is what the door and the relay stand on, and how it goes to the next
 //!   server.
 //!
 //! Imports point one way: `main → lib → web → {door, echo} → {visitor, caller} → {matchmaking, relay, guard} → mailbox → protocol`. A call is two symmetric
@@ -34,6 +34,7 @@ pub mod config;
 pub mod door;
 pub mod echo;
 pub mod guard;
+pub mod hours;
 pub mod mailbox;
 pub mod matchmaking;
 mod port;

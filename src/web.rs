@@ -7,8 +7,8 @@ mod pulse;
 mod socket;
 
 use std::net::IpAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::Router;
@@ -26,9 +26,11 @@ use tracing::warn;
 pub use self::files::hashes;
 use self::lobby::Lobby;
 use self::socket::Guest;
+use crate::clock::Now;
 use crate::config::{Config, Origin};
 use crate::door::Arrival;
 use crate::guard::{Guard, Home, Kind, Place};
+use crate::hours::Hours;
 use crate::matchmaking::Matchmaker;
 use crate::protocol::MAX_MESSAGE_BYTES;
 use crate::relay;
@@ -107,9 +109,13 @@ pub fn router(house: Arc<House>) -> Router {
 /// What the operator has decided of the first page. Not written into its files, so that those stay the ones that everybody
 /// can compare with `hashes.txt`.
 async fn settings(State(house): State<Arc<House>>) -> Response {
-    let Config { age, ask_rules, .. } = &house.config;
+    let Config { age, ask_rules, hours, .. } = &house.config;
+    let mut settings = json!({ "age": age, "ask_rules": ask_rules });
+    if !hours.is_empty() {
+        settings["openings"] = json!(Hours::openings(hours, Now::read().unix));
+    }
     let headers = [(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-cache")];
-    (headers, json!({ "age": age, "ask_rules": ask_rules }).to_string()).into_response()
+    (headers, settings.to_string()).into_response()
 }
 
 /// Whether new visitors can be sent here.
