@@ -54,6 +54,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tracing::{debug, info, warn};
 
+use crate::clock::Now;
 use crate::config::Config;
 use crate::door::{Arrival, Door, tls};
 use crate::guard::Guard;
@@ -225,6 +226,7 @@ async fn count_and_forget(house: Arc<House>) {
         guard.fade(Instant::now());
         matchmaker.fade(Instant::now());
         lobby.fade(Instant::now());
+        house.usual().turn(Now::read().unix);
         let now = counts();
         for ((what, count), (_, before)) in now.iter().zip(&before) {
             if count > before {

@@ -100,10 +100,14 @@ pub enum Effect {
     },
     /// Find the server's own caller for this visitor, and give it to [`Input::Echo`]; or send that there is none now.
     HearYourself,
+    /// Send `waiting`, with how it usually is at this hour.
+    Waiting,
     /// Put this wait into the queue.
     Join(Wait),
     /// Take it out again.
     LeaveQueue(TicketId),
+    /// Count how a wait has ended: with somebody, or by leaving.
+    Waited(Duration, Option<Person>),
     /// Tell the partner.
     Tell(Mailbox, Mail),
     /// Keep these two apart for a while.
@@ -380,7 +384,11 @@ impl Visitor {
             ClientMessage::Leave {} => match &self.phase {
                 // A page that has come back gives up a match that it was never told of, and goes on waiting.
                 Phase::InCall(call) if call.unsure && !call.described => self.lose_line(now, effects),
-                _ => {
+                phase => {
+                    if let Phase::Waiting(wait) = phase {
+                        let waited = now.instant.saturating_duration_since(wait.joined);
+                        effects.push(Effect::Waited(waited, None));
+                    }
                     self.memory.place = None;
                     self.leave(EndReason::Left, now, effects);
                 }
@@ -436,8 +444,13 @@ impl Visitor {
                 }
             }
             ClientMessage::Connected { call } => {
-                if let Some(side) = self.call(call) {
-                    side.connected |= side.negotiated.is_some();
+                let Some(side) = self.call(call) else { return };
+                if side.negotiated.is_some() && !side.connected {
+                    side.connected = true;
+                    if let (Some(wait), Some(partner)) = (&side.wait, side.matched.partner) {
+                        let waited = side.since.saturating_duration_since(wait.joined);
+                        effects.push(Effect::Waited(waited, Some(partner)));
+                    }
                 }
             }
         }
@@ -557,7 +570,7 @@ impl Visitor {
 
     fn wait(&mut self, wait: Wait, effects: &mut Vec<Effect>) {
         // Told before the match can be, so that a page sees the two in this order.
-        effects.push(Effect::Send(ServerMessage::Waiting {}));
+        effects.push(Effect::Waiting);
         effects.push(Effect::Join(wait.clone()));
         self.phase = Phase::Waiting(wait);
     }

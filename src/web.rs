@@ -8,7 +8,7 @@ mod socket;
 
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use axum::Router;
@@ -32,6 +32,7 @@ use crate::door::Arrival;
 use crate::guard::{Guard, Home, Kind, Place};
 use crate::hours::Hours;
 use crate::matchmaking::Matchmaker;
+use crate::matchmaking::usual::Counts;
 use crate::protocol::MAX_MESSAGE_BYTES;
 use crate::relay;
 
@@ -70,6 +71,8 @@ pub struct House {
     /// What anybody gets.
     pub guard: Arc<Guard>,
     config: Config,
+    /// How it usually is at each hour.
+    usual: Mutex<Counts>,
     /// Who may come back.
     pub lobby: Lobby,
     /// Whether the operator has been told that a proxy seems to stand in front.
@@ -85,9 +88,15 @@ impl House {
             leaving: watch::Sender::new(Leaving::No),
             guard,
             config,
+            usual: Mutex::default(),
             lobby: Lobby::default(),
             warned: AtomicBool::new(false),
         }
+    }
+
+    /// How it usually is at each hour. Held for microseconds, as a panic under it would be a bug of ours.
+    pub fn usual(&self) -> MutexGuard<'_, Counts> {
+        self.usual.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -128,6 +128,11 @@ impl Scene {
             Effect::Welcome(call) => format!("welcome {}", call.is_some()),
             Effect::Matched { offerer, .. } => format!("matched {offerer}"),
             Effect::HearYourself => "hear yourself".to_owned(),
+            Effect::Waiting => "send waiting".to_owned(),
+            Effect::Waited(took, found) => {
+                assert!(found.is_none_or(|partner| partner == PARTNER));
+                format!("waited {} {}", took.as_secs(), found.is_some())
+            }
             Effect::Join(wait) => format!("join {}", wait.ticket.0),
             Effect::LeaveQueue(ticket) => format!("leave {}", ticket.0),
             Effect::Tell(mailbox, mail) => {
@@ -176,7 +181,7 @@ fn hello_comes_first_and_once() {
 fn a_second_join_changes_nothing() {
     let mut scene = Scene::waiting();
     assert_eq!(scene.put(join()), ["problem AlreadyWaiting"]);
-    assert_eq!(scene.put(leave()), ["leave 1"]);
+    assert_eq!(scene.put(leave()), ["waited 0 false", "leave 1"]);
     let mut scene = Scene::talking();
     assert_eq!(scene.put(join()), ["problem AlreadyInCall"]);
     scene.pass(QUICK);
@@ -362,6 +367,27 @@ fn another_socket(mut scene: Scene) -> Scene {
 }
 
 #[test]
+fn how_a_wait_ended_is_counted_once_and_only_where_it_ended() {
+    // Left, after a while; and not where the line was lost, or the match was.
+    let mut scene = Scene::waiting();
+    scene.pass(Duration::from_secs(70));
+    assert_eq!(scene.put(leave()), ["waited 70 false", "leave 1"]);
+    assert!(scene.put(leave()).is_empty());
+    let mut scene = Scene::waiting();
+    assert_eq!(scene.put(Input::Away { untold: false }), ["leave 1"]);
+    // Found, when the two hear each other: not by a match, and not twice.
+    let mut scene = Scene::waiting();
+    scene.pass(Duration::from_secs(5));
+    scene.put(scene.matched_mail(TicketId(1), true));
+    assert!(scene.put(connected()).is_empty());
+    scene.put(describe(Setup::Actpass));
+    scene.put(Input::Mail(Mail::Describe { call: CALL, description: description(Setup::Active) }));
+    scene.pass(Duration::from_secs(2));
+    assert_eq!(scene.put(connected()), ["waited 5 true"]);
+    assert!(scene.put(connected()).is_empty());
+}
+
+#[test]
 fn whoever_loses_the_line_while_waiting_comes_back_to_their_place() {
     let away = || Input::Away { untold: false };
     let mut scene = Scene::waiting();
@@ -490,7 +516,7 @@ fn whoever_leaves_before_anything_was_said_has_dropped_a_match_and_nobody_else_h
             assert!(!scene.put(gone(why)).contains(&"dropped".to_owned()));
         }
     }
-    assert_eq!(Scene::waiting().put(leave()), ["leave 1"]);
+    assert_eq!(Scene::waiting().put(leave()), ["waited 0 false", "leave 1"]);
 }
 
 #[test]
@@ -621,6 +647,8 @@ impl House {
                 | Effect::Welcome(_)
                 | Effect::Matched { .. }
                 | Effect::HearYourself
+                | Effect::Waiting
+                | Effect::Waited(..)
                 | Effect::Revoke(_)
                 | Effect::Dropped(_)
                 | Effect::NotConnected(_)

@@ -112,6 +112,7 @@ impl Line {
         for effect in self.visitor.handle(input, now, || house.matchmaker.new_ticket()) {
             match effect {
                 Effect::Send(frame) => frames.push(frame),
+                Effect::Waiting => frames.push(ServerMessage::Waiting { usual: house.usual().usual(now.unix) }),
                 Effect::Welcome(call) => {
                     let resume = self.new_token();
                     frames.extend(resume.map(|resume| ServerMessage::Welcome { resume, call }));
@@ -154,6 +155,12 @@ impl Line {
                     house.matchmaker.join(ticket, self.mailbox.clone(), now.instant);
                 }
                 Effect::LeaveQueue(ticket) => house.matchmaker.leave(ticket),
+                Effect::Waited(took, None) => house.usual().gave_up(took, &self.whence, now.unix),
+                Effect::Waited(took, Some(partner)) => {
+                    if let Some(whence) = partner.whence {
+                        house.usual().found(took, &self.whence, &whence, now.unix);
+                    }
+                }
                 Effect::Tell(mailbox, mail) => {
                     // A partner who cannot be told is gone, and its own task's end tells us.
                     mailbox.send(mail);

@@ -11,6 +11,7 @@ mod guard;
 mod hear;
 mod help;
 mod hold;
+mod hours;
 mod http;
 mod installed;
 mod languages;

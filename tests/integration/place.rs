@@ -48,7 +48,7 @@ async fn a_page_whose_line_drops_while_it_waits_keeps_still_and_keeps_its_place(
     first.queued().await;
     first.run(NOTE_STATES, vec![]).await;
     let (mut second, waits) = join(&server, &["de"]).await;
-    assert_eq!(waits, ServerMessage::Waiting {});
+    assert_eq!(waits, ServerMessage::Waiting { usual: None });
 
     for times in 1..=2 {
         line.turn(Weather { web_down: true, ..Weather::default() });
@@ -61,7 +61,7 @@ async fn a_page_whose_line_drops_while_it_waits_keeps_still_and_keeps_its_place(
 
     // Whoever shares a language with both meets the one who came first.
     let (mut third, waiting) = join(&server, &["de", "en"]).await;
-    assert_eq!(waiting, ServerMessage::Waiting {});
+    assert_eq!(waiting, ServerMessage::Waiting { usual: None });
     let matched = timeout(DEADLINE, third.next()).await.expect("in time").expect("a frame");
     let ServerMessage::Matched { call, .. } = matched else { panic!("not a match: {matched:?}") };
     first.until("connecting").await;

@@ -98,7 +98,7 @@ impl Page {
                 }
                 wishes
             }
-            ServerMessage::Waiting {} => match self.call() {
+            ServerMessage::Waiting { .. } => match self.call() {
                 Some(call) if call.connected => panic!("waiting while in a call"),
                 // What this page said before it knew of the match has ended it.
                 Some(_) => {

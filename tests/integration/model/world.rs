@@ -611,6 +611,7 @@ impl World {
                     }
                     self.answer(line, frame);
                 }
+                Effect::Waiting => self.answer(line, ServerMessage::Waiting { usual: None }),
                 Effect::Welcome(call) => {
                     let resume = ResumeToken::new(format!("{:032x}", self.random.random::<u128>())).expect("a token");
                     if let Some(old) = self.lines[line].token.replace(resume.clone()) {
@@ -655,7 +656,11 @@ impl World {
                 Effect::Report(partner, _) => self.reported(line, partner),
                 // What comes of dropping somebody again and again is in the pairing's own histories.
                 // Nobody here asks for an echo.
-                Effect::Revoke(_) | Effect::Dropped(_) | Effect::NotConnected(_) | Effect::HearYourself => {}
+                Effect::Revoke(_)
+                | Effect::Dropped(_)
+                | Effect::NotConnected(_)
+                | Effect::Waited(..)
+                | Effect::HearYourself => {}
             }
         }
     }

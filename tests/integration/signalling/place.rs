@@ -11,7 +11,7 @@ async fn back(server: &TestServer, token: ResumeToken) -> Visitor {
 
 async fn waits_for(visitor: &mut Visitor, languages: &[&str]) {
     visitor.send(join(languages, Role::Either)).await;
-    assert_eq!(visitor.next().await, ServerMessage::Waiting {});
+    assert_eq!(visitor.next().await, ServerMessage::Waiting { usual: None });
 }
 
 /// Somebody who has joined, and that they wait.
