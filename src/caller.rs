@@ -218,7 +218,7 @@ impl Caller {
                 ServerMessage::Matched { call, side, offerer, relay, .. } => {
                     return Ok(Some(Matched { call, side, offerer, relay }));
                 }
-                ServerMessage::Waiting {} if or_waiting => return Ok(None),
+                ServerMessage::Waiting { .. } if or_waiting => return Ok(None),
                 ServerMessage::Problem { code, .. } => return Err(Error::Problem(code)),
                 ServerMessage::SlowDown { retry_after } => return Err(Error::SlowDown(*retry_after.get())),
                 ServerMessage::CoolDown { retry_after, .. } => return Err(Error::CoolDown(*retry_after.get())),

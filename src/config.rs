@@ -12,6 +12,7 @@ use thiserror::Error;
 use tracing::level_filters::LevelFilter;
 
 use crate::guard::Network;
+use crate::hours::Hours;
 use crate::protocol::Transport;
 
 /// The default of [`Config::listen`]: every address of the machine, IPv6 and IPv4.
@@ -100,6 +101,11 @@ pub struct Config {
     #[arg(long, env = "SOTTO_ASK_RULES", value_parser = FalseyValueParser::new())]
     pub ask_rules: bool,
 
+    /// When people come here, such as "20:00-23:00 Europe/Berlin" or "mon-fri 20:00-23:00 Europe/Berlin"; may be given more
+    /// than once. Visitors are told, in their own time; nobody is kept out
+    #[arg(long, env = "SOTTO_HOURS", value_name = "HOURS", value_delimiter = ',')]
+    pub hours: Vec<Hours>,
+
     /// How long calls may go on when the server is asked to stop, in seconds; it ends as soon as none is left. Whoever
     /// stops it has to wait for longer: Docker does so for 10 seconds, unless told otherwise
     #[arg(long, env = "SOTTO_DRAIN", value_name = "SECONDS", default_value_t = 5,
@@ -130,6 +136,7 @@ impl Default for Config {
             text_line: false,
             age: 18,
             ask_rules: false,
+            hours: Vec::new(),
             drain: 0,
             handover: false,
             log: LevelFilter::INFO,
@@ -339,8 +346,23 @@ mod tests {
         assert_eq!(cli.config.origins.len(), 2);
         let cli = Cli::try_parse_from(["sotto", "--trusted-proxies", "10.0.0.0/8,::1"]).expect("valid");
         assert_eq!(cli.config.trusted_proxies.len(), 2);
+        let hours = "20:00-23:00 Europe/Berlin, sat-sun 14:00-18:00 Europe/Berlin";
+        let cli = Cli::try_parse_from(["sotto", "--hours", hours, "--hours", "mon 09:00-10:00 UTC"]).expect("valid");
+        assert_eq!(cli.config.hours.len(), 3);
+        let refusal = Cli::try_parse_from(["sotto", "--hours", "20:00-23:00 Europe/Belin"]).expect_err("no such zone");
+        assert!(
+            refusal
+                .to_string()
+                .lines()
+                .next()
+                .is_some_and(|line| line.contains("20:00-23:00 Europe/Belin") && line.contains("no time zone")),
+            "{refusal}"
+        );
         for wrong in [
-            &["sotto", "--listen", "nowhere"][..],
+            &["sotto", "--hours", "20:00-23:00"][..],
+            &["sotto", "--hours", "20:00-23:00 Europe/Berlin,"],
+            &["sotto", "--hours", "evenings"],
+            &["sotto", "--listen", "nowhere"],
             &["sotto", "--origin", "a.example"],
             &["sotto", "--trusted-proxies", "10.0.0.1/8"],
             &["sotto", "--trusted-proxies", "proxy"],

@@ -23,7 +23,7 @@
 //!   connection is read.
 //! - [`caller`] is a visitor without a browser, for the tests and later for probes; [`echo`] is one that the server itself
 //!   is, for somebody who wants to hear themself before a call.
-//! - [`config`] is what an operator can set. `port` is what the door and the relay stand on, and how it goes to the next
+//! - [`config`] is what an operator can set, [`hours`] what of it is about the time of day. `port` is what the door and the relay stand on, and how it goes to the next
 //!   server.
 //!
 //! Imports point one way: `main → lib → web → {door, echo} → {visitor, caller} → {matchmaking, relay, guard} → mailbox → protocol`. A call is two symmetric
@@ -35,6 +35,7 @@ pub mod config;
 pub mod door;
 pub mod echo;
 pub mod guard;
+pub mod hours;
 pub mod mailbox;
 pub mod matchmaking;
 mod port;
@@ -55,6 +56,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tracing::{debug, info, warn};
 
+use crate::clock::Now;
 use crate::config::Config;
 use crate::door::{Arrival, Door, tls};
 use crate::guard::Guard;
@@ -226,6 +228,7 @@ async fn count_and_forget(house: Arc<House>) {
         guard.fade(Instant::now());
         matchmaker.fade(Instant::now());
         lobby.fade(Instant::now());
+        house.usual().turn(Now::read().unix);
         let now = counts();
         for ((what, count), (_, before)) in now.iter().zip(&before) {
             if count > before {

@@ -10,7 +10,7 @@
 //! > {"type":"hello"}                            the first frame of a socket
 //! < {"type":"welcome","resume":"…"}             a token for the next socket's hello
 //! > {"type":"join","languages":["en"],"role":"either","avoid_recent":true}
-//! < {"type":"waiting"}                         or {"type":"slow_down","retry_after":10}, and one is idle still
+//! < {"type":"waiting","usual":"soon"}          or {"type":"slow_down","retry_after":10}, and one is idle still
 //! < {"type":"matched","call":"…","side":"a","offerer":true,"relay":{…}}
 //! > {"type":"describe","call":"…","description":{…}}     the offerer first, the answerer after it
 //! < {"type":"describe","call":"…","description":{…}}
@@ -127,7 +127,11 @@ pub enum ServerMessage {
         call: Option<CallId>,
     },
     /// In the queue: after `join`, and again after `ended` with `vanished`.
-    Waiting {},
+    Waiting {
+        /// How it usually is at this hour; not there where too little is known of it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        usual: Option<Usual>,
+    },
     /// Paired.
     Matched {
         /// Names the call in every frame about it.
@@ -230,6 +234,18 @@ pub enum Role {
     Listen,
     /// Both are fine.
     Either,
+}
+
+/// How waits usually end at this hour of the day, as far as the server has seen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Usual {
+    /// Most people find somebody within a minute.
+    Soon,
+    /// Most find somebody within ten.
+    Minutes,
+    /// Most leave, or wait for longer.
+    Quiet,
 }
 
 /// What a report says. Few and plain, so that nobody has to think about which it was.
@@ -554,6 +570,10 @@ mod tests {
             .expect("a match where the two may type");
         let off = matched["frame"].to_string().replace("\"text_line\":true", "\"text_line\":false");
         assert!(off.contains("false") && read::<ServerMessage>(&off).is_err());
+        // What is not known is left out as well, and is nothing else than it may be.
+        for text in ["null", "\"busy\"", "1", "\"Soon\""] {
+            assert!(read::<ServerMessage>(&format!(r#"{{"type":"waiting","usual":{text}}}"#)).is_err(), "{text}");
+        }
         // Neither end takes the other's frames, but for those that are the same both ways.
         for row in rows(include_str!("../tests/fixtures/protocol/server.json")) {
             let both = ["describe", "candidate", "restart"].map(Value::from).contains(&row["frame"]["type"]);

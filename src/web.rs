@@ -7,8 +7,8 @@ mod pulse;
 mod socket;
 
 use std::net::IpAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use axum::Router;
@@ -26,10 +26,13 @@ use tracing::warn;
 pub use self::files::hashes;
 use self::lobby::Lobby;
 use self::socket::Guest;
+use crate::clock::Now;
 use crate::config::{Config, Origin};
 use crate::door::Arrival;
 use crate::guard::{Guard, Home, Kind, Place};
+use crate::hours::Hours;
 use crate::matchmaking::Matchmaker;
+use crate::matchmaking::usual::Counts;
 use crate::protocol::MAX_MESSAGE_BYTES;
 use crate::relay;
 
@@ -68,6 +71,8 @@ pub struct House {
     /// What anybody gets.
     pub guard: Arc<Guard>,
     config: Config,
+    /// How it usually is at each hour.
+    usual: Mutex<Counts>,
     /// Who may come back.
     pub lobby: Lobby,
     /// Whether the operator has been told that a proxy seems to stand in front.
@@ -83,9 +88,15 @@ impl House {
             leaving: watch::Sender::new(Leaving::No),
             guard,
             config,
+            usual: Mutex::default(),
             lobby: Lobby::default(),
             warned: AtomicBool::new(false),
         }
+    }
+
+    /// How it usually is at each hour. Held for microseconds, as a panic under it would be a bug of ours.
+    pub fn usual(&self) -> MutexGuard<'_, Counts> {
+        self.usual.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -107,9 +118,13 @@ pub fn router(house: Arc<House>) -> Router {
 /// What the operator has decided of the first page. Not written into its files, so that those stay the ones that everybody
 /// can compare with `hashes.txt`.
 async fn settings(State(house): State<Arc<House>>) -> Response {
-    let Config { age, ask_rules, .. } = &house.config;
+    let Config { age, ask_rules, hours, .. } = &house.config;
+    let mut settings = json!({ "age": age, "ask_rules": ask_rules });
+    if !hours.is_empty() {
+        settings["openings"] = json!(Hours::openings(hours, Now::read().unix));
+    }
     let headers = [(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-cache")];
-    (headers, json!({ "age": age, "ask_rules": ask_rules }).to_string()).into_response()
+    (headers, settings.to_string()).into_response()
 }
 
 /// Whether new visitors can be sent here.

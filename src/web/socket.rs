@@ -10,7 +10,7 @@ use tokio::sync::{mpsc, watch};
 use tokio_tungstenite::tungstenite::{self, error::ProtocolError};
 use tracing::debug;
 
-use super::lobby::{Door, Owner};
+use super::lobby::{Door, Owner, Reason};
 use super::pulse::{Beat, Pulse};
 use super::{House, Leaving};
 use crate::clock::Now;
@@ -112,6 +112,7 @@ impl Line {
         for effect in self.visitor.handle(input, now, || house.matchmaker.new_ticket()) {
             match effect {
                 Effect::Send(frame) => frames.push(frame),
+                Effect::Waiting => frames.push(ServerMessage::Waiting { usual: house.usual().usual(now.unix) }),
                 Effect::Welcome(call) => {
                     let resume = self.new_token();
                     frames.extend(resume.map(|resume| ServerMessage::Welcome { resume, call }));
@@ -154,6 +155,12 @@ impl Line {
                     house.matchmaker.join(ticket, self.mailbox.clone(), now.instant);
                 }
                 Effect::LeaveQueue(ticket) => house.matchmaker.leave(ticket),
+                Effect::Waited(took, None) => house.usual().gave_up(took, &self.whence, now.unix),
+                Effect::Waited(took, Some(partner)) => {
+                    if let Some(whence) = partner.whence {
+                        house.usual().found(took, &self.whence, &whence, now.unix);
+                    }
+                }
                 Effect::Tell(mailbox, mail) => {
                     // A partner who cannot be told is gone, and its own task's end tells us.
                     mailbox.send(mail);
@@ -224,12 +231,16 @@ impl Drop for Line {
             self.apply(Input::Mail(mail));
         }
         let House { lobby, matchmaker, .. } = &*self.house;
-        match self.token.take() {
+        let memory = self.visitor.take_memory();
+        let reason = if matchmaker.has_met(self.id) {
             // Whoever has just talked stays somebody for a while, so as not to meet the same one again on the next socket.
-            Some(token) if matchmaker.has_met(self.id) => {
-                lobby.leave(token, self.id, self.visitor.take_past(), Instant::now());
-            }
-            token => {
+            Some(Reason::HasMet)
+        } else {
+            memory.has_place().then_some(Reason::HasWaited)
+        };
+        match (self.token.take(), reason) {
+            (Some(token), Some(reason)) => lobby.leave(token, self.id, memory, reason, Instant::now()),
+            (token, _) => {
                 token.map(|token| lobby.take(&token));
                 matchmaker.forget(self.id);
             }
@@ -361,9 +372,9 @@ impl Pump {
             Ok(ClientMessage::Hello { resume: Some(token) }) if self.line.token.is_none() => {
                 match self.line.house.lobby.take(&token) {
                     Some(Owner::Here(door)) => self.hand_over(door).await,
-                    Some(Owner::Gone(visitor, past)) => {
+                    Some(Owner::Gone(visitor, memory)) => {
                         self.line.id = visitor;
-                        self.line.visitor.remember(past);
+                        self.line.visitor.remember(memory);
                         self.put(Input::Frame(ClientMessage::Hello { resume: None })).await
                     }
                     // The server was restarted, or it is long ago: a visitor like any other.

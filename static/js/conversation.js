@@ -249,9 +249,27 @@ const CALLING = {
   refused: (state) => (state.muted ? stay(state) : toggleMute(state)),
 };
 
+/**
+ * @param {State} state
+ * @param {{ usual?: import('./types.js').Usual }} frame
+ */
+const usually = (state, frame) => stay(state, { usual: frame.usual ?? null });
+
+/**
+ * The server has this visitor in the queue: what the page said before it knew of the match has ended it.
+ * @param {State} state
+ * @param {{ usual?: import('./types.js').Usual }} frame
+ * @param {Effect} effect
+ */
+const backInQueue = (state, frame, effect) => {
+  const step = wait(state, [effect], true);
+  return { ...step, state: usually(step.state, frame).state };
+};
+
 /** @type {import('./types.js').Rows['frames']} */
 const FRAMES = {
   waiting: {
+    waiting: usually,
     slow_down: (state, frame) => {
       const pause = frame.retry_after * 1000;
       return go(state, 'paused', { pause }, startTimer('pause', pause));
@@ -266,6 +284,7 @@ const FRAMES = {
   paused: CLOSES,
   offered: {
     ...CLOSES_LATER,
+    waiting: (state, frame) => backInQueue(state, frame, { do: 'dismiss' }),
     describe: hold,
     candidate: hold,
     restart: hold,
@@ -277,6 +296,7 @@ const FRAMES = {
   },
   connecting: {
     ...IN_CALL,
+    waiting: (state, frame) => backInQueue(state, frame, { do: 'hangUp', bye: false }),
     describe: (state, frame) => describing(state, { answered: true }, { do: 'pass', frame }),
     welcome: (state, { call }) =>
       call === state.match?.call ? stay(state) : wait(state, [{ do: 'hangUp', bye: false }]),

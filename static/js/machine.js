@@ -49,6 +49,7 @@ export const INITIAL = {
   ready: false,
   hidden: false,
   long: false,
+  usual: null,
   pause: 0,
   category: null,
   past: null,
@@ -135,7 +136,7 @@ export const ask = (state, wishes = state.wishes) =>
  */
 export const wait = (state, effects = [], queued = false) =>
   // Whoever had muted before the line was up did not mean this partner alone.
-  go(state, 'waiting', { ...NO_CALL, muted: queued && state.muted, long: false, closing: false, problem: null },
+  go(state, 'waiting', { ...NO_CALL, muted: queued && state.muted, long: false, usual: null, closing: false, problem: null },
     ...effects,
     ...(queued ? [] : state.up && state.ready ? [join(state)] : [...fetch(state), startTimer('unreachable', MS.reaching)]),
     startTimer('quiet', MS.quiet));

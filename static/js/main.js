@@ -38,6 +38,11 @@ let talk = null;
 let connection = null;
 /** Whether it is to be open, once it is here. */
 let connecting = false;
+/**
+ * When people come here: fetched where the operator has said so, and with a conversation.
+ * @type {Promise<import('./hours.js').Hours> | null}
+ */
+let hours = null;
 /** @type {Map<Timer, number>} */
 const timers = new Map();
 /** @type {Event[]} */
@@ -222,11 +227,22 @@ function hold(on) {
   view.hush(on);
 }
 
+function fetchHours() {
+  hours ??= import('./hours.js').then(({ Hours }) => {
+    const part = new Hours(window, words);
+    view.add(part);
+    return part;
+  });
+  hours.catch(() => { hours = null; });
+  return hours;
+}
+
 function fetchTalk() {
   if (!talk) {
     // The socket opens as soon as it can, while the rest is on its way.
     const line = import('./connection.js').then(connect);
     for (const name of WITH_TALK) import(`./${name}.js`).catch(() => {});
+    void fetchHours();
     talk = Promise.all([import('./talk.js'), import('./conversation.js'), words.forCall(), line]).then(([{ Talk }, { CONVERSATION }]) => {
       reduce = machine(FIRST, CONVERSATION);
       view.translate();
@@ -291,8 +307,9 @@ function stopTimer(timer) {
 
 /** What the operator has decided of the first page; where it does not come, that is as it is in `index.html`. */
 async function settle() {
-  const { age, ask_rules: asks } = await (await fetch('/settings.json')).json();
+  const { age, ask_rules: asks, openings } = await (await fetch('/settings.json')).json();
   if (Number.isInteger(age) && typeof asks === 'boolean') view.settle({ age, ask_rules: asks });
+  if (openings) (await fetchHours()).open(openings);
 }
 
 if (document.hidden) onVisibility();

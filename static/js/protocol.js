@@ -93,7 +93,7 @@ const client = schema({
 
 const server = schema({
   welcome: { resume, 'call?': call },
-  waiting: {},
+  waiting: { 'usual?': oneOf('soon', 'minutes', 'quiet') },
   cool_down: { retry_after: whole(1, 86400), category },
   slow_down: { retry_after: whole(1, 60) },
   matched: { call, side: oneOf('a', 'b'), offerer: flag, relay, 'text_line?': (value) => value === true },

@@ -28,7 +28,7 @@
  *   What travels from page to page, unchanged.
  *
  * @typedef {{ type: 'welcome', resume: string, call?: string }
- *   | { type: 'waiting' }
+ *   | { type: 'waiting', usual?: Usual }
  *   | { type: 'slow_down', retry_after: number }
  *   | { type: 'cool_down', retry_after: number, category: Category }
  *   | Matched
@@ -60,6 +60,7 @@
  * @property {boolean} ready whether the scripts of a call are here
  * @property {boolean} hidden whether the tab is out of sight
  * @property {boolean} long whether the wait has been long
+ * @property {Usual | null} usual how it usually is at this hour, as far as the server has seen
  * @property {number} pause for how many milliseconds the server asked not to be asked; 0 where it did not
  * @property {Category | null} category what was reported, where this visitor has to stay away
  * @property {string | null} past the call that has just ended and can still be reported
@@ -84,6 +85,11 @@
  * @property {boolean} alone whether the microphone is asked for to hear oneself
  * @property {boolean} sounding whether one's own voice is on its way back
  * @property {Found | null} found what is known so far of microphone, sound and line; nothing where it could not be tried
+ */
+
+/**
+ * @typedef {'soon' | 'minutes' | 'quiet'} Usual how waits usually end at this hour
+ * @typedef {[from: number, to: number]} Opening when people come here, in seconds since the Unix epoch
  */
 
 /** @typedef {{ who: Who, text: string }} Line what one of the two has typed */

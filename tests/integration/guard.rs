@@ -61,7 +61,7 @@ async fn ask(server: &TestServer, host: u8, path: &str, headers: &str) -> String
 }
 
 /// A visitor of whom only the socket is real.
-struct Visitor(WebSocketStream<TcpStream>);
+pub struct Visitor(WebSocketStream<TcpStream>);
 
 impl Visitor {
     async fn try_arrive(server: &TestServer, host: u8, headers: &[(&'static str, &str)]) -> Result<Self, u16> {
@@ -84,15 +84,18 @@ impl Visitor {
         }
     }
 
-    async fn arrive(server: &TestServer, host: u8) -> Self {
+    /// Somebody from 127.0.0.`host`, whom the server has welcomed.
+    pub async fn arrive(server: &TestServer, host: u8) -> Self {
         Self::try_arrive(server, host, &[]).await.expect("let in")
     }
 
-    async fn say(&mut self, frame: Value) {
+    /// Sends a frame.
+    pub async fn say(&mut self, frame: Value) {
         self.0.send(Message::text(frame.to_string())).await.expect("sent");
     }
 
-    async fn next(&mut self) -> Value {
+    /// The next frame.
+    pub async fn next(&mut self) -> Value {
         let next = async {
             loop {
                 match self.0.next().await.expect("a socket").expect("a frame") {
@@ -105,8 +108,8 @@ impl Visitor {
         timeout(DEADLINE, next).await.expect("a frame in time")
     }
 
-    /// The type of the answer.
-    async fn join(&mut self, language: &str) -> Value {
+    /// The answer.
+    pub async fn join(&mut self, language: &str) -> Value {
         self.say(json!({ "type": "join", "languages": [language], "role": "either", "avoid_recent": true })).await;
         self.next().await
     }

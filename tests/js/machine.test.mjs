@@ -450,6 +450,26 @@ test('a partner who vanished before the call leads quietly back to waiting, with
   }
 });
 
+test('how it usually is comes with the wait and goes with it', () => {
+  const usual = (value) => frame('waiting', value && { usual: value });
+  assert.equal(walk(...WAITING, usual('soon')).state.usual, 'soon');
+  assert.equal(walk(...WAITING, usual('soon'), usual()).state.usual, null);
+  assert.equal(walk(...WAITING, usual('soon'), 'down', welcome()).state.usual, 'soon', 'it does not flicker');
+  assert.equal(walk(...WAITING, usual('soon'), matched(true), ended('vanished')).state.usual, null);
+  assert.equal(walk(...WAITING, usual('soon'), 'stop', ...WAITING).state.usual, null, 'it may be another hour');
+});
+
+test('whoever the server has in the queue waits, whatever the page believed', () => {
+  // Leave and join were on the way when the server had matched this visitor anew.
+  for (const [way, undone] of [[CONNECTING, 'hangUp'], [WAYS.offered, 'dismiss']]) {
+    const { state, sent, did } = walk(...way, frame('waiting', { usual: 'quiet' }));
+    assert.deepEqual([state.name, state.match, state.usual, sent], ['waiting', null, 'quiet', []]);
+    assert.ok(did.includes(undone));
+  }
+  // In a conversation it is nothing.
+  assert.equal(walk(...TALKING, frame('waiting')).state.name, 'talking');
+});
+
 test('both sides of an ending read the same, whoever ended it', () => {
   assert.equal(walk(...TALKING, ended('left')).state.ending, 'left');
   assert.equal(walk(...TALKING, 'bye').state.ending, 'left');

@@ -9,6 +9,10 @@ export const words = {
   'mic.calls.title': 'Dieser Browser kann hier kein Gespräch führen.',
   'mic.calls.text': 'Vielleicht hat eine Einstellung oder Erweiterung Anrufe (WebRTC) abgeschaltet. Mit einem anderen Browser könnte es gehen.',
 
+  'usual.soon': 'Um diese Zeit findet man hier meist innerhalb einer Minute jemanden.',
+  'usual.minutes': 'Um diese Zeit findet man hier meist innerhalb von zehn Minuten jemanden.',
+  'usual.quiet': 'Um diese Zeit ist es hier oft still, für alle.',
+
   'guide': 'Mit dem Ring atmen',
   'guide.in': 'Einatmen',
   'guide.out': 'Ausatmen',

@@ -19,6 +19,8 @@ export const words = {
   'agree.first': 'Eins noch: Setz bitte das Häkchen.',
   'landing.start': 'Jemanden zum Reden finden',
   'landing.stranger': 'Am anderen Ende ist jemand Fremdes, keine Beratungsstelle.',
+  'hours.today': 'Hier kommen Menschen zwischen {from} und {to} Uhr zusammen.',
+  'hours.next': 'Das nächste Mal kommen hier Menschen zusammen: {when}.',
   'landing.next': 'Was dann passiert',
   'landing.next.1': 'Dein Browser fragt nach dem Mikrofon.',
   'landing.next.2': 'Wir suchen eine Person, die eine Sprache mit dir teilt.',

@@ -8,6 +8,10 @@ export const words = {
   'mic.calls.title': 'This browser can’t make a call here.',
   'mic.calls.text': 'A setting or an extension may have switched calls (WebRTC) off. Another browser may do.',
 
+  'usual.soon': 'At this hour, people usually find someone within a minute.',
+  'usual.minutes': 'At this hour, people usually find someone within ten minutes.',
+  'usual.quiet': 'At this hour it is often quiet here, for everyone.',
+
   'guide': 'Breathe with the ring',
   'guide.in': 'Breathe in',
   'guide.out': 'Breathe out',

@@ -18,6 +18,8 @@ export const words = {
   'agree.first': 'One thing first: please tick the box.',
   'landing.start': 'Find someone to talk to',
   'landing.stranger': 'The other person is a stranger, not a counsellor.',
+  'hours.today': 'People come here between {from} and {to}.',
+  'hours.next': 'The next time people come here: {when}.',
   'landing.next': 'What will happen',
   'landing.next.1': 'Your browser asks for the microphone.',
   'landing.next.2': 'We look for one person who shares a language with you.',

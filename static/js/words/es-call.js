@@ -9,6 +9,10 @@ export const words = {
   'mic.calls.title': 'Este navegador no puede hacer llamadas aquí.',
   'mic.calls.text': 'Puede que un ajuste o una extensión haya desactivado las llamadas (WebRTC). Quizá funcione con otro navegador.',
 
+  'usual.soon': 'A esta hora se suele encontrar a alguien en menos de un minuto.',
+  'usual.minutes': 'A esta hora se suele encontrar a alguien en menos de diez minutos.',
+  'usual.quiet': 'A esta hora esto suele estar tranquilo, para todos.',
+
   'guide': 'Respirar con el anillo',
   'guide.in': 'Inspira',
   'guide.out': 'Espira',

@@ -9,6 +9,10 @@ export const words = {
   'mic.calls.title': 'Ce navigateur ne peut pas passer d’appel ici.',
   'mic.calls.text': 'Un réglage ou une extension a peut-être désactivé les appels (WebRTC). Un autre navigateur conviendra peut-être.',
 
+  'usual.soon': 'À cette heure-ci, on trouve d’habitude quelqu’un en moins d’une minute.',
+  'usual.minutes': 'À cette heure-ci, on trouve d’habitude quelqu’un en moins de dix minutes.',
+  'usual.quiet': 'À cette heure-ci, c’est souvent calme ici, pour tout le monde.',
+
   'guide': 'Respirer avec l’anneau',
   'guide.in': 'Inspirez',
   'guide.out': 'Expirez',

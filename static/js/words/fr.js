@@ -23,6 +23,8 @@ export const words = {
   'agree.first': 'Une chose d’abord : cochez la case, s’il vous plaît.',
   'landing.start': 'Trouver quelqu’un à qui parler',
   'landing.stranger': 'Vous ne connaissez pas l’autre personne, et elle n’est pas thérapeute.',
+  'hours.today': 'Des gens viennent ici entre {from} et {to}.',
+  'hours.next': 'La prochaine fois que des gens viennent ici : {when}.',
   'landing.next': 'Ce qui va se passer',
   'landing.next.1': 'Votre navigateur demande l’accès au micro.',
   'landing.next.2': 'Nous cherchons une personne qui partage une langue avec vous.',

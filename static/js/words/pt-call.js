@@ -9,6 +9,10 @@ export const words = {
   'mic.calls.title': 'Este navegador não pode fazer chamadas aqui.',
   'mic.calls.text': 'Talvez uma configuração ou extensão tenha desligado as chamadas (WebRTC). Outro navegador pode servir.',
 
+  'usual.soon': 'A esta hora, costuma-se encontrar alguém em menos de um minuto.',
+  'usual.minutes': 'A esta hora, costuma-se encontrar alguém em menos de dez minutos.',
+  'usual.quiet': 'A esta hora, costuma estar calmo aqui, para todos.',
+
   'guide': 'Respirar com o anel',
   'guide.in': 'Inspire',
   'guide.out': 'Expire',

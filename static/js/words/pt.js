@@ -19,6 +19,8 @@ export const words = {
   'agree.first': 'Uma coisa antes: marque a caixa, por favor.',
   'landing.start': 'Encontrar alguém para conversar',
   'landing.stranger': 'Você não conhece a outra pessoa, e ela não é terapeuta.',
+  'hours.today': 'As pessoas vêm aqui entre {from} e {to}.',
+  'hours.next': 'A próxima vez que as pessoas vêm aqui: {when}.',
   'landing.next': 'O que vai acontecer',
   'landing.next.1': 'Seu navegador pede acesso ao microfone.',
   'landing.next.2': 'Procuramos uma pessoa que tenha um idioma em comum com você.',

@@ -2,8 +2,8 @@
 // happened, and its own view draws what comes of it. `looks.rs` runs this in the page, with `main.js` kept out of it, and
 // uses `window.stage`.
 
-const [{ FIRST, INITIAL, machine }, { CONVERSATION, NAMES }, { View }, { Words }, { Helplines }, { Talk }, { CallView }, { words: first }, { words: call }] = await Promise.all(
-  ['machine', 'conversation', 'view', 'words', 'help', 'talk', 'call-view', 'words/en', 'words/en-call'].map((file) => import(`/js/${file}.js`)),
+const [{ FIRST, INITIAL, machine }, { CONVERSATION, NAMES }, { View }, { Words }, { Helplines }, { Talk }, { CallView }, { Hours }, { words: first }, { words: call }] = await Promise.all(
+  ['machine', 'conversation', 'view', 'words', 'help', 'talk', 'call-view', 'hours', 'words/en', 'words/en-call'].map((file) => import(`/js/${file}.js`)),
 );
 /** What the page can say. */
 const KEYS = Object.keys({ ...first, ...call });
@@ -36,6 +36,8 @@ const view = new View(document, {
 // It brings all the parts of the view that a conversation needs; nobody speaks.
 new Talk({ window, view, microphone: { stream: null, track: null, copy: () => null }, words, dispatch });
 const callView = new CallView(document, words);
+const hours = new Hours(window, words);
+view.add(hours);
 await words.speak(view.wanted);
 await words.forCall();
 view.translate();
@@ -63,6 +65,8 @@ const sounding = [...hearing, matched(), { type: 'connected' }];
 const heard = (microphone, sound, line) => [...sounding, { type: 'found', found: { microphone, sound, line } }, { type: 'done' }];
 const ended = (...events) => [...connecting, { type: 'connected' }, ...events];
 const HOUR = 3600;
+/** People come here at so many hours from now. */
+const opens = (...at) => () => hours.open(at.map((from) => [Math.floor(Date.now() / 1000) + from * HOUR, Math.floor(Date.now() / 1000) + (from + 3) * HOUR]));
 
 /**
  * What a visitor can see, by name: what has happened until then. `NAMES` and the catalogues say whether any is missing.
@@ -72,6 +76,8 @@ const SCENES = {
   'landing, wishes': [open('[data-in=landing] details')],
   'landing, help': [press('help')],
   'landing, a box to tick': [() => view.settle({ age: 21, ask_rules: true })],
+  'landing, hours': [opens(-1)],
+  'landing, hours on another day': [opens(50)],
   'landing, incomplete': [() => { one('[data-part=incomplete]').hidden = false; }],
   'asking': [start],
   'asking, to hear yourself': [{ type: 'hear-yourself' }],
@@ -95,6 +101,10 @@ const SCENES = {
   'waiting, still': [...waiting, press('still')],
   'waiting, guided': [...waiting, press('guide')],
   'waiting, long': [...waiting, { type: 'timeout', timer: 'quiet' }],
+  'waiting, usually soon': [...waiting, frame('waiting', { usual: 'soon' })],
+  'waiting, usually minutes': [...waiting, { type: 'timeout', timer: 'quiet' }, frame('waiting', { usual: 'minutes' })],
+  'waiting, usually quiet': [...waiting, { type: 'timeout', timer: 'quiet' }, frame('waiting', { usual: 'quiet' })],
+  'waiting, hours on another day': [opens(50), ...waiting],
   'waiting, help': [...waiting, press('help')],
   'paused': [...waiting, frame('slow_down', { retry_after: 60 })],
   'cooling': [...waiting, frame('cool_down', { retry_after: HOUR, category: 'asking' })],
@@ -141,6 +151,7 @@ function clear() {
   for (const details of document.querySelectorAll('details[open]')) details.open = false;
   if (one('[data-part=still]').ariaPressed === 'true') press('still')();
   view.settle({ age: 18, ask_rules: false });
+  hours.open([]);
   one('[data-part=incomplete]').hidden = true;
   callView.compare(null);
   levels(0, 0)();

@@ -98,10 +98,15 @@ impl Page {
                 }
                 wishes
             }
-            ServerMessage::Waiting {} => {
-                assert!(self.call().is_none(), "waiting while in a call");
-                Vec::new()
-            }
+            ServerMessage::Waiting { .. } => match self.call() {
+                Some(call) if call.connected => panic!("waiting while in a call"),
+                // What this page said before it knew of the match has ended it.
+                Some(_) => {
+                    self.state = State::Waiting;
+                    vec![Wish::Wait]
+                }
+                None => Vec::new(),
+            },
             ServerMessage::Matched { call, offerer, .. } => {
                 if self.state != State::Waiting {
                     return vec![Wish::Send(ClientMessage::Leave {})];

@@ -12,7 +12,7 @@ use sotto::matchmaking::{Matchmaker, RECENT_FOR, Ticket, WIDEN_AFTER};
 use sotto::protocol::{
     CallId, Category, ClientMessage, EndReason, Languages, Relay, ResumeToken, Role, ServerMessage, Side, Transport,
 };
-use sotto::visitor::{AWAY_FOR, Effect, Input, Past, Visitor, Wait};
+use sotto::visitor::{AWAY_FOR, Effect, Input, Memory, Visitor, Wait};
 
 use super::page::{Page, State, Wish};
 
@@ -87,7 +87,7 @@ struct Socket {
 
 enum Owner {
     Here(usize),
-    Gone(VisitorId, Past),
+    Gone(VisitorId, Memory),
 }
 
 /// A page and what the model knows of it.
@@ -138,6 +138,8 @@ pub struct Tally {
     pub refused: u64,
     pub sockets_lost: u64,
     pub resumed: u64,
+    /// How often somebody has come back to their place in the queue.
+    pub kept: u64,
     pub crashes: u64,
     pub reported: u64,
     /// How often two who fit waited beside each other for a report's sake.
@@ -534,9 +536,9 @@ impl World {
                 }
             }
             owner => {
-                if let Some(Owner::Gone(id, past)) = owner {
+                if let Some(Owner::Gone(id, memory)) = owner {
                     self.lines[line].id = id;
-                    self.lines[line].visitor.remember(past);
+                    self.lines[line].visitor.remember(memory);
                 }
                 self.put(line, Input::Frame(ClientMessage::Hello { resume: None }));
             }
@@ -574,10 +576,10 @@ impl World {
             self.apply(line, Input::Mail(mail));
         }
         let it = &mut self.lines[line];
+        let memory = it.visitor.take_memory();
         match it.token.take() {
-            Some(token) if self.matchmaker.has_met(it.id) => {
-                let past = it.visitor.take_past();
-                self.tokens.insert(token, Owner::Gone(it.id, past));
+            Some(token) if self.matchmaker.has_met(it.id) || memory.has_place() => {
+                self.tokens.insert(token, Owner::Gone(it.id, memory));
             }
             token => {
                 token.map(|token| self.tokens.remove(&token));
@@ -598,6 +600,7 @@ impl World {
     fn apply(&mut self, line: usize, input: Input) {
         let now = self.clock();
         let matched = matches!(input, Input::Mail(Mail::Matched(..)));
+        let joins = matches!(input, Input::Frame(ClientMessage::Join { .. }));
         let matchmaker = &self.matchmaker;
         let effects = self.lines[line].visitor.handle(input, now, || matchmaker.new_ticket());
         for effect in effects {
@@ -608,6 +611,7 @@ impl World {
                     }
                     self.answer(line, frame);
                 }
+                Effect::Waiting => self.answer(line, ServerMessage::Waiting { usual: None }),
                 Effect::Welcome(call) => {
                     let resume = ResumeToken::new(format!("{:032x}", self.random.random::<u128>())).expect("a token");
                     if let Some(old) = self.lines[line].token.replace(resume.clone()) {
@@ -620,6 +624,7 @@ impl World {
                 Effect::Join(wait) => {
                     assert!(self.lines[line].waiting.is_none(), "queued twice");
                     assert!(!self.lines[line].ended, "queued on behalf of somebody gone");
+                    self.tally.kept += u64::from(joins && wait.joined < now.instant);
                     self.lines[line].waiting = Some(wait.clone());
                     let Wait { ticket, languages, role, avoid_recent, joined } = wait;
                     let ticket = Ticket {
@@ -651,7 +656,11 @@ impl World {
                 Effect::Report(partner, _) => self.reported(line, partner),
                 // What comes of dropping somebody again and again is in the pairing's own histories.
                 // Nobody here asks for an echo.
-                Effect::Revoke(_) | Effect::Dropped(_) | Effect::NotConnected(_) | Effect::HearYourself => {}
+                Effect::Revoke(_)
+                | Effect::Dropped(_)
+                | Effect::NotConnected(_)
+                | Effect::Waited(..)
+                | Effect::HearYourself => {}
             }
         }
     }

@@ -150,7 +150,7 @@ async fn the_next_server_takes_over_and_calls_go_on() {
         assert_eq!(waiting.matched().await.0, other.matched().await.0);
         other.send(ClientMessage::Leave {}).await;
         assert!(matches!(waiting.next().await, ServerMessage::Ended { .. }));
-        assert_eq!(waiting.next().await, ServerMessage::Waiting {});
+        assert_eq!(waiting.next().await, ServerMessage::Waiting { usual: None });
         let heard = [first.heard().count, second.heard().count];
         assert!(heard.iter().all(|count| *count > 0));
 
