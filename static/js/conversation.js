@@ -42,6 +42,9 @@ export const MS = {
 /** As many lines as somebody would scroll back through. */
 const MAX_LINES = 100;
 
+/** How many things the catalogues have that one may say. */
+const OPENERS = 24;
+
 /** More than a partner can have sent while this side was away from the tab. */
 const MAX_HELD = 64;
 
@@ -228,10 +231,26 @@ const TYPING = {
   },
 };
 
+/**
+ * Something that one may say, by chance, for the visitor alone: none comes twice in a call before all have been there.
+ * @param {State} state
+ * @param {{ chance: number }} event from 0 to 1
+ * @returns {Step}
+ */
+const open = (state, { chance }) => {
+  const all = Array.from({ length: OPENERS }, (_, index) => /** @type {import('./types.js').Opener} */ (`opener.${index + 1}`));
+  const fresh = all.filter((opener) => !state.openers.includes(opener));
+  const before = fresh.length > 0 ? state.openers : state.openers.slice(-1);
+  const left = all.filter((opener) => !before.includes(opener));
+  const opener = left[Math.floor(chance * left.length)];
+  return opener ? stay(state, { openers: [...before, opener] }, { do: 'say', word: opener }) : stay(state);
+};
+
 /** @satisfies {Row} */
 const CALLING = {
   ...TO_PARTNER,
   ...TYPING,
+  opener: open,
   mute: toggleMute,
   breath: toggleBreath,
   'their-breath': theirBreath,

@@ -66,6 +66,7 @@ export const INITIAL = {
   typing: false,
   unread: false,
   lines: [],
+  openers: [],
   padded: true,
   voice: 'own',
   unheard: false,
@@ -114,7 +115,7 @@ const fetch = (state) => (state.ready ? [] : [{ do: 'fetch' }]);
 /** Nothing of a call is left. */
 /** @satisfies {Partial<State>} */
 export const NO_CALL = {
-  match: null, forgotten: false, held: [], described: false, answered: false, muted: false, breath: false, theirs: false, typing: false, unread: false, lines: [], unheard: false,
+  match: null, forgotten: false, held: [], described: false, answered: false, muted: false, breath: false, theirs: false, typing: false, unread: false, lines: [], openers: [], unheard: false,
 };
 
 /**

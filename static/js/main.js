@@ -21,7 +21,7 @@ const preferences = openPreferences(() => window.localStorage);
  * long.
  */
 const WITH_TALK = ['allowance', 'breath', 'call', 'call-view', 'channel', 'description', 'device', 'disguise', 'emoji', 'guide',
-  'guide-view', 'hear-view', 'meter', 'panel', 'protocol', 'safety-view', 'sas', 'shaper', 'summons', 'text', 'verification'];
+  'guide-view', 'hear-view', 'meter', 'openers-view', 'panel', 'protocol', 'safety-view', 'sas', 'shaper', 'summons', 'text', 'verification'];
 let state = INITIAL;
 /** With the rest of its rows as soon as they are here. */
 let reduce = machine(FIRST);
@@ -223,7 +223,7 @@ function fetchTalk() {
     talk = Promise.all([import('./talk.js'), import('./conversation.js'), words.forCall(), line]).then(([{ Talk }, { CONVERSATION }]) => {
       reduce = machine(FIRST, CONVERSATION);
       view.translate();
-      return Talk.open({ window, view, microphone, words, dispatch });
+      return Talk.open({ window, view, microphone, words, dispatch, random: Math.random });
     });
     talk.then(() => dispatch({ type: 'ready' }), () => {
       // The network went in this very moment. A browser fetches anew what did not come.

@@ -12,6 +12,7 @@ import { Disguise } from './disguise.js';
 import { GuideView } from './guide-view.js';
 import { HearView } from './hear-view.js';
 import { Meter } from './meter.js';
+import { OpenersView } from './openers-view.js';
 import { Panel } from './panel.js';
 import { Shaper } from './shaper.js';
 import { Summons } from './summons.js';
@@ -58,8 +59,9 @@ export class Talk {
    * @param {import('./microphone.js').Microphone} house.microphone
    * @param {import('./words.js').Words} house.words
    * @param {(event: import('./types.js').Event) => void} house.dispatch
+   * @param {() => number} house.random from 0 to 1
    */
-  constructor({ window, view, microphone, words, dispatch }) {
+  constructor({ window, view, microphone, words, dispatch, random }) {
     this.#window = window;
     this.#view = view;
     this.#callView = new CallView(window.document, words);
@@ -67,6 +69,10 @@ export class Talk {
     view.add(new GuideView(window, words.say));
     view.add(new SafetyView(window.document, words, (category) => dispatch({ type: 'tell', category })));
     view.add(new HearView(window.document, words.say));
+    view.add(new OpenersView(window.document, {
+      say: words.say,
+      onWanted: () => dispatch({ type: 'opener', chance: random() }),
+    }));
     this.#microphone = microphone;
     this.#say = words.say;
     this.#dispatch = dispatch;

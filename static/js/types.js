@@ -77,6 +77,7 @@
  * @property {boolean} typing whether the text line is open in front of the visitor
  * @property {boolean} unread whether the partner has typed while it was not
  * @property {readonly Line[]} lines the last of what was typed in this call
+ * @property {readonly Opener[]} openers what one may say, as it was asked for in this call; the last one is to be seen
  * @property {boolean} padded whether what is sent has one size, which hides when somebody speaks
  * @property {Voice} voice chosen for every call until the page is left; never stored
  * @property {boolean} unheard whether another voice was chosen and does not go out
@@ -87,6 +88,7 @@
  */
 
 /** @typedef {{ who: Who, text: string }} Line what one of the two has typed */
+/** @typedef {Extract<Word, `opener.${number}`>} Opener */
 
 /**
  * @typedef {{ type: 'start', wishes: Wishes, agreed: boolean }
@@ -95,6 +97,7 @@
  *   | { type: 'retry' | 'stop' | 'accept' | 'decline' | 'mute' | 'end' | 'again' | 'rest' | 'vanish' | 'own-voice' | 'try-voice' | 'breath' }
  *   | { type: 'typing', open: boolean }
  *   | { type: 'type', text: string }
+ *   | { type: 'opener', chance: number }
  *   | { type: 'voice', voice: Voice }
  *   | { type: 'granted' | 'devices' | 'doubt' | 'checked' }
  *   | { type: 'tell', category: Category }
@@ -126,7 +129,7 @@
  *   | { do: 'type', text: string }
  *   | { do: 'speakAs', voice: Voice }
  *   | { do: 'wake', on: boolean }
- *   | { do: 'say', word: 'waiting.long' | 'muted' | 'unmuted' | 'type.unread' | 'voice.unheard' | 'hear.title' | 'breath.over' }
+ *   | { do: 'say', word: 'waiting.long' | 'muted' | 'unmuted' | 'type.unread' | 'voice.unheard' | 'hear.title' | 'breath.over' | Opener }
  *   | { do: 'say', word: 'breath.mine' | 'breath.theirs', then: 'breath.mine.text' | 'breath.theirs.text' }
  *   | { do: 'startTimer', timer: Timer, ms: number }
  *   | { do: 'stopTimer', timer: Timer }} Effect

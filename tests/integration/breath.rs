@@ -79,7 +79,8 @@ impl Browser {
     }
 }
 
-async fn talking(server: &TestServer, one: &Browser, other: &Browser) {
+/// Brings two visitors into a call, and keeps what each is told.
+pub async fn talking(server: &TestServer, one: &Browser, other: &Browser) {
     for browser in [one, other] {
         browser.open(&server.url()).await;
         browser.run(NOTE, vec![]).await;

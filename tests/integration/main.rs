@@ -22,6 +22,7 @@ mod looks;
 mod mixed;
 mod model;
 mod network;
+mod openers;
 mod page;
 mod privacy;
 mod reader;

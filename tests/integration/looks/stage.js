@@ -34,7 +34,7 @@ const view = new View(document, {
   onAction: (action) => dispatch(action === 'start' ? { type: action, wishes: view.wishes, agreed: view.agreed } : { type: action }),
 });
 // It brings all the parts of the view that a conversation needs; nobody speaks.
-new Talk({ window, view, microphone: { stream: null, track: null, copy: () => null }, words, dispatch });
+new Talk({ window, view, microphone: { stream: null, track: null, copy: () => null }, words, dispatch, random: () => 0 });
 const callView = new CallView(document, words);
 await words.speak(view.wanted);
 await words.forCall();
@@ -105,6 +105,7 @@ const SCENES = {
   'talking': talking,
   'talking, both loud': [...talking, levels(1, 1)],
   'talking, the six explained': [...talking, open('[data-part=emoji-about]')],
+  'talking, something to say': [...talking, open('[data-part=openers]')],
   'talking, muted': [...talking, { type: 'mute' }, levels(0, .6)],
   'talking, a breath': [...talking, { type: 'breath' }],
   'talking, their breath': [...talking, { type: 'their-breath', on: true }],
