@@ -54,7 +54,7 @@ const MAX_HELD = 64;
  */
 const begin = (state, match) =>
   go(state, 'connecting', { match, held: [], answered: state.held.some((frame) => frame.type === 'describe') },
-    { do: 'begin', match, voice: state.voice, muted: state.muted },
+    { do: 'begin', match, voice: state.voice, muted: state.muted, short: state.short },
     // It may have died before there was a call that could notice.
     { do: 'check' },
     ...state.held.map((frame) => /** @type {Effect} */ ({ do: 'pass', frame })),
@@ -163,6 +163,17 @@ const theirBreath = (state, { on }) => {
 };
 
 /**
+ * How the ten minutes stand. A reminder, and nothing ends by it.
+ * @param {State} state
+ * @param {{ minutes: import('./types.js').Minutes }} event
+ * @returns {Step}
+ */
+const remind = (state, { minutes }) =>
+  // Whoever wished for them knows at the beginning.
+  stay(state, { minutes }, ...(minutes === 'none' || minutes === 'few' && state.short ? []
+    : [/** @type {Effect} */ (minutes === 'over' ? { do: 'say', word: 'minutes.over', then: 'minutes.over.text' } : { do: 'say', word: `minutes.${minutes}` })]));
+
+/**
  * Another voice in the middle of a call, or the same one anew.
  * @param {State} state
  * @param {import('./types.js').Voice} voice
@@ -254,6 +265,8 @@ const CALLING = {
   mute: toggleMute,
   breath: toggleBreath,
   'their-breath': theirBreath,
+  minutes: remind,
+  'go-on': (state) => stay(state, {}, ...(state.minutes === 'over' ? [/** @type {Effect} */ ({ do: 'goOn' })] : [])),
   end: (state) => end(state, 'self', { leave: true, bye: true }),
   bye: (state) => end(state, 'left', { leave: true, bye: false }),
   voice: (state, { voice }) => speakAs(state, voice),
@@ -315,7 +328,7 @@ const FRAMES = {
   hearing: {
     slow_down: (state) => toHeard(state, { found: null }),
     matched: (state, match) =>
-      stay(state, { match }, { do: 'begin', match, voice: state.voice, muted: false, alone: true }, { do: 'check' }, startTimer('connecting', MS.connecting)),
+      stay(state, { match }, { do: 'begin', match, voice: state.voice, muted: false, short: false, alone: true }, { do: 'check' }, startTimer('connecting', MS.connecting)),
     describe: (state, frame) => stay(state, {}, { do: 'pass', frame }),
     candidate: (state, frame) => stay(state, {}, { do: 'pass', frame }),
     restart: (state, frame) => stay(state, {}, { do: 'pass', frame }),

@@ -20,8 +20,8 @@ const preferences = openPreferences(() => window.localStorage);
  * The rest of a call's scripts, asked for with it: as each names the next, they would take a slow line several times as
  * long.
  */
-const WITH_TALK = ['allowance', 'breath', 'call', 'call-view', 'channel', 'description', 'device', 'disguise', 'emoji', 'guide',
-  'guide-view', 'hear-view', 'meter', 'openers-view', 'panel', 'protocol', 'safety-view', 'sas', 'shaper', 'summons', 'text', 'verification'];
+const WITH_TALK = ['allowance', 'beat', 'call', 'call-view', 'channel', 'description', 'device', 'disguise', 'emoji', 'guide',
+  'guide-view', 'hear-view', 'meter', 'minutes', 'openers-view', 'panel', 'protocol', 'safety-view', 'sas', 'shaper', 'summons', 'text', 'verification'];
 let state = INITIAL;
 /** With the rest of its rows as soon as they are here. */
 let reduce = machine(FIRST);
@@ -58,7 +58,7 @@ const view = new View(document, {
       // It did not come. The page stays as it was; the next visit asks for it again.
     });
   },
-  onAction: (action) => dispatch(action === 'start' ? { type: action, wishes: view.wishes, agreed: view.agreed } : { type: action }),
+  onAction: (action) => dispatch(action === 'start' ? { type: action, wishes: view.wishes, agreed: view.agreed, short: view.short } : { type: action }),
 });
 
 const microphone = new Microphone(navigator, {
@@ -158,7 +158,7 @@ function carryOut(effect) {
       return connection?.send(effect.frame);
     case 'begin':
       microphone.mute(effect.muted);
-      return inTalk((it) => it.begin(effect.match, effect.voice, effect.muted, effect.alone ?? false), () => dispatch({ type: 'broken', call: effect.match.call }));
+      return inTalk((it) => it.begin(effect), () => dispatch({ type: 'broken', call: effect.match.call }));
     case 'pass':
       return inTalk((it) => it.receive(effect.frame));
     case 'restart':
@@ -175,6 +175,8 @@ function carryOut(effect) {
       return hold(effect.on);
     case 'breathe':
       return inTalk((it) => it.breathe(effect.on));
+    case 'goOn':
+      return inTalk((it) => it.goOn());
     case 'type':
       return inTalk((it) => it.type(effect.text));
     case 'speakAs':

@@ -105,12 +105,14 @@ export class Talk {
   }
 
   /**
-   * @param {import('./types.js').Matched} match
-   * @param {import('./types.js').Voice} voice
-   * @param {boolean} muted from the first packet on
-   * @param {boolean} alone with the server's own caller, to hear oneself
+   * @param {object} how
+   * @param {import('./types.js').Matched} how.match
+   * @param {import('./types.js').Voice} how.voice
+   * @param {boolean} how.muted from the first packet on
+   * @param {boolean} how.short meant for ten minutes
+   * @param {boolean} [how.alone] with the server's own caller, to hear oneself
    */
-  begin(match, voice, muted, alone) {
+  begin({ match, voice, muted, short, alone }) {
     const Connection = this.#view.secluded?.RTCPeerConnection;
     // That of the page itself would tell the partner which network this is.
     if (!Connection) throw new DOMException('no frame to call from', 'NotSupportedError');
@@ -118,7 +120,7 @@ export class Talk {
     this.#dress(voice);
     this.#device.mute(muted);
     const dispatch = this.#dispatch;
-    this.#call = new Call(match, this.#sent(), this.#shaper, this.#window.location, {
+    this.#call = new Call(match, short, this.#sent(), this.#shaper, this.#window.location, {
       onDescribed: (description) => dispatch({ type: 'described', description }),
       onRenewed: (credentials) => dispatch({ type: 'renewed', ...credentials }),
       onGathered: (port) => dispatch({ type: 'gathered', port }),
@@ -134,6 +136,7 @@ export class Talk {
       onEmoji: (emoji) => this.#callView.compare(emoji),
       onUnverified: () => dispatch({ type: 'unverified' }),
       onBreath: (on) => dispatch({ type: 'their-breath', on }),
+      onMinutes: (minutes) => dispatch({ type: 'minutes', minutes }),
       onLine: (who, text) => dispatch({ type: 'line', line: { who, text } }),
     }, Connection);
     this.#meter.listen('me', this.#microphone.stream);
@@ -175,6 +178,11 @@ export class Talk {
   /** Whether this side takes a breath. @param {boolean} on */
   breathe(on) {
     this.#call?.breathe(on);
+  }
+
+  /** The visitor would like to go on, after the ten minutes. */
+  goOn() {
+    this.#call?.goOn();
   }
 
   /**

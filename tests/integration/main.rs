@@ -19,6 +19,7 @@ mod line;
 mod linking;
 mod loading;
 mod looks;
+mod minutes;
 mod mixed;
 mod model;
 mod network;

@@ -342,7 +342,7 @@ test('every state has a section with a heading that can take the focus', () => {
 });
 
 test('the hooks that tests rely on are there', () => {
-  for (const action of ['start', 'retry', 'stop', 'accept', 'decline', 'mute', 'end', 'again', 'rest', 'help', 'report', 'breath', 'vanish']) {
+  for (const action of ['start', 'retry', 'stop', 'accept', 'decline', 'mute', 'end', 'again', 'rest', 'help', 'report', 'breath', 'go-on', 'vanish']) {
     assert.match(html, new RegExp(`data-action="${action}"`));
   }
   for (const lamp of ['me', 'them']) assert.equal(html.split(`data-level="${lamp}"`).length, 2);
