@@ -8,6 +8,7 @@ import { FIRST, INITIAL, machine } from './machine.js';
 import { Microphone } from './microphone.js';
 import { openPreferences } from './preferences.js';
 import { View } from './view.js';
+import { onGivenBack } from './webkit.js';
 import { Words } from './words.js';
 
 /** @typedef {import('./types.js').Event} Event */
@@ -77,16 +78,22 @@ listenForKeys(window, {
 const onVisibility = () => dispatch({ type: document.hidden ? 'hidden' : 'visible' });
 document.addEventListener('visibilitychange', () => {
   onVisibility();
-  if (document.hidden) return;
-  inTalk((it) => it.seen());
-  dispatch({ type: 'doubt' });
+  if (!document.hidden) cameBack();
 });
+onGivenBack(navigator, cameBack);
 window.addEventListener('online', () => dispatch({ type: 'online' }));
 window.addEventListener('pagehide', () => dispatch({ type: 'pagehide' }));
 navigator.mediaDevices?.addEventListener('devicechange', () => {
   dispatch({ type: 'devices' });
   dispatch({ type: 'doubt' });
 });
+
+/** What the system may have taken meanwhile is looked after: the screen, the sound, the microphone. */
+function cameBack() {
+  view.play();
+  inTalk((it) => it.seen());
+  dispatch({ type: 'doubt' });
+}
 
 /** The languages to talk in: those chosen, or else the page's where that was chosen, and the browser's. */
 function talkIn() {
