@@ -24,7 +24,7 @@
 //! | `description.rs` | our SDP to five values, the partner's five values to SDP |
 //! | [`sas`] | the six emoji |
 //! | [`text`] | what the two type to each other |
-//! | [`breath`] | whether one of them takes a breath |
+//! | [`beat`] | what they tell each other over and over: whether one takes a breath, how long they would like to talk |
 //! | `peer.rs` and under it | the peer connection, and everything that is peculiar to the crate |
 //! | `delay.rs` | what is heard, said again a second later |
 //! | `padding.rs` | packets of one size, whatever is said |
@@ -32,7 +32,7 @@
 //! | `call.rs` | [`Call`], the handle to it |
 //! | this one | from `hello` to the match |
 
-pub mod breath;
+pub mod beat;
 mod call;
 mod conversation;
 mod delay;

@@ -42,6 +42,9 @@ export const MS = {
 /** As many lines as somebody would scroll back through. */
 const MAX_LINES = 100;
 
+/** How many things the catalogues have that one may say. */
+const OPENERS = 24;
+
 /** More than a partner can have sent while this side was away from the tab. */
 const MAX_HELD = 64;
 
@@ -51,7 +54,7 @@ const MAX_HELD = 64;
  */
 const begin = (state, match) =>
   go(state, 'connecting', { match, held: [], answered: state.held.some((frame) => frame.type === 'describe') },
-    { do: 'begin', match, voice: state.voice, muted: state.muted },
+    { do: 'begin', match, voice: state.voice, muted: state.muted, short: state.short },
     // It may have died before there was a call that could notice.
     { do: 'check' },
     ...state.held.map((frame) => /** @type {Effect} */ ({ do: 'pass', frame })),
@@ -160,6 +163,17 @@ const theirBreath = (state, { on }) => {
 };
 
 /**
+ * How the ten minutes stand. A reminder, and nothing ends by it.
+ * @param {State} state
+ * @param {{ minutes: import('./types.js').Minutes }} event
+ * @returns {Step}
+ */
+const remind = (state, { minutes }) =>
+  // Whoever wished for them knows at the beginning.
+  stay(state, { minutes }, ...(minutes === 'none' || minutes === 'few' && state.short ? []
+    : [/** @type {Effect} */ (minutes === 'over' ? { do: 'say', word: 'minutes.over', then: 'minutes.over.text' } : { do: 'say', word: `minutes.${minutes}` })]));
+
+/**
  * Another voice in the middle of a call, or the same one anew.
  * @param {State} state
  * @param {import('./types.js').Voice} voice
@@ -228,13 +242,31 @@ const TYPING = {
   },
 };
 
+/**
+ * Something that one may say, by chance, for the visitor alone: none comes twice in a call before all have been there.
+ * @param {State} state
+ * @param {{ chance: number }} event from 0 to 1
+ * @returns {Step}
+ */
+const open = (state, { chance }) => {
+  const all = Array.from({ length: OPENERS }, (_, index) => /** @type {import('./types.js').Opener} */ (`opener.${index + 1}`));
+  const fresh = all.filter((opener) => !state.openers.includes(opener));
+  const before = fresh.length > 0 ? state.openers : state.openers.slice(-1);
+  const left = all.filter((opener) => !before.includes(opener));
+  const opener = left[Math.floor(chance * left.length)];
+  return opener ? stay(state, { openers: [...before, opener] }, { do: 'say', word: opener }) : stay(state);
+};
+
 /** @satisfies {Row} */
 const CALLING = {
   ...TO_PARTNER,
   ...TYPING,
+  opener: open,
   mute: toggleMute,
   breath: toggleBreath,
   'their-breath': theirBreath,
+  minutes: remind,
+  'go-on': (state) => stay(state, {}, ...(state.minutes === 'over' ? [/** @type {Effect} */ ({ do: 'goOn' })] : [])),
   end: (state) => end(state, 'self', { leave: true, bye: true }),
   bye: (state) => end(state, 'left', { leave: true, bye: false }),
   voice: (state, { voice }) => speakAs(state, voice),
@@ -316,7 +348,7 @@ const FRAMES = {
   hearing: {
     slow_down: (state) => toHeard(state, { found: null }),
     matched: (state, match) =>
-      stay(state, { match }, { do: 'begin', match, voice: state.voice, muted: false, alone: true }, { do: 'check' }, startTimer('connecting', MS.connecting)),
+      stay(state, { match }, { do: 'begin', match, voice: state.voice, muted: false, short: false, alone: true }, { do: 'check' }, startTimer('connecting', MS.connecting)),
     describe: (state, frame) => stay(state, {}, { do: 'pass', frame }),
     candidate: (state, frame) => stay(state, {}, { do: 'pass', frame }),
     restart: (state, frame) => stay(state, {}, { do: 'pass', frame }),

@@ -45,6 +45,7 @@ export const MS = {
 export const INITIAL = {
   name: 'landing',
   wishes: { languages: ['en'], role: 'either', avoid_recent: true },
+  short: false,
   up: false,
   ready: false,
   hidden: false,
@@ -64,9 +65,11 @@ export const INITIAL = {
   muted: false,
   breath: false,
   theirs: false,
+  minutes: 'none',
   typing: false,
   unread: false,
   lines: [],
+  openers: [],
   padded: true,
   voice: 'own',
   unheard: false,
@@ -115,7 +118,8 @@ const fetch = (state) => (state.ready ? [] : [{ do: 'fetch' }]);
 /** Nothing of a call is left. */
 /** @satisfies {Partial<State>} */
 export const NO_CALL = {
-  match: null, forgotten: false, held: [], described: false, answered: false, muted: false, breath: false, theirs: false, typing: false, unread: false, lines: [], unheard: false,
+  match: null, forgotten: false, held: [], described: false, answered: false, muted: false, breath: false, theirs: false,
+  minutes: 'none', typing: false, unread: false, lines: [], openers: [], unheard: false,
 };
 
 /**
@@ -222,7 +226,7 @@ const FRAMES = {
 /** @type {Rows['events']} */
 const EVENTS = {
   landing: {
-    start: (state, { wishes, agreed }) => (agreed ? ask(state, wishes) : stay(state, {}, { do: 'askToAgree' })),
+    start: (state, { wishes, agreed, short }) => (agreed ? ask({ ...state, short }, wishes) : stay(state, {}, { do: 'askToAgree' })),
     'hear-yourself': (state) => ask({ ...state, alone: true }),
     // Granted after all, when nobody wants it any more.
     granted: (state) => stay(state, {}, { do: 'release' }),
@@ -274,7 +278,7 @@ const EVENTS = {
   },
   heard: {
     // The box to tick is on the first page.
-    start: (state, { wishes, agreed }) => (agreed ? ask({ ...state, alone: false }, wishes) : toLanding(state)),
+    start: (state, { wishes, agreed, short }) => (agreed ? ask({ ...state, short, alone: false }, wishes) : toLanding(state)),
     'hear-yourself': (state) => ask(state),
     stop: toLanding,
     granted: (state) => stay(state, {}, { do: 'release' }),

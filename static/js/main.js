@@ -21,8 +21,8 @@ const preferences = openPreferences(() => window.localStorage);
  * The rest of a call's scripts, asked for with it: as each names the next, they would take a slow line several times as
  * long.
  */
-const WITH_TALK = ['allowance', 'breath', 'call', 'call-view', 'channel', 'description', 'device', 'disguise', 'emoji', 'guide',
-  'guide-view', 'hear-view', 'meter', 'panel', 'protocol', 'safety-view', 'sas', 'shaper', 'summons', 'text', 'verification'];
+const WITH_TALK = ['allowance', 'beat', 'call', 'call-view', 'channel', 'description', 'device', 'disguise', 'emoji', 'guide',
+  'guide-view', 'hear-view', 'meter', 'minutes', 'openers-view', 'panel', 'protocol', 'safety-view', 'sas', 'shaper', 'summons', 'text', 'verification'];
 let state = INITIAL;
 /** With the rest of its rows as soon as they are here. */
 let reduce = machine(FIRST);
@@ -64,7 +64,7 @@ const view = new View(document, {
       // It did not come. The page stays as it was; the next visit asks for it again.
     });
   },
-  onAction: (action) => dispatch(action === 'start' ? { type: action, wishes: view.wishes, agreed: view.agreed } : { type: action }),
+  onAction: (action) => dispatch(action === 'start' ? { type: action, wishes: view.wishes, agreed: view.agreed, short: view.short } : { type: action }),
 });
 
 const microphone = new Microphone(navigator, {
@@ -170,7 +170,7 @@ function carryOut(effect) {
       return connection?.send(effect.frame);
     case 'begin':
       microphone.mute(effect.muted);
-      return inTalk((it) => it.begin(effect.match, effect.voice, effect.muted, effect.alone ?? false), () => dispatch({ type: 'broken', call: effect.match.call }));
+      return inTalk((it) => it.begin(effect), () => dispatch({ type: 'broken', call: effect.match.call }));
     case 'pass':
       return inTalk((it) => it.receive(effect.frame));
     case 'restart':
@@ -187,6 +187,8 @@ function carryOut(effect) {
       return hold(effect.on);
     case 'breathe':
       return inTalk((it) => it.breathe(effect.on));
+    case 'goOn':
+      return inTalk((it) => it.goOn());
     case 'type':
       return inTalk((it) => it.type(effect.text));
     case 'speakAs':
@@ -246,7 +248,7 @@ function fetchTalk() {
     talk = Promise.all([import('./talk.js'), import('./conversation.js'), words.forCall(), line]).then(([{ Talk }, { CONVERSATION }]) => {
       reduce = machine(FIRST, CONVERSATION);
       view.translate();
-      return Talk.open({ window, view, microphone, words, dispatch });
+      return Talk.open({ window, view, microphone, words, dispatch, random: Math.random });
     });
     talk.then(() => dispatch({ type: 'ready' }), () => {
       // The network went in this very moment. A browser fetches anew what did not come.

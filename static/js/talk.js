@@ -12,6 +12,7 @@ import { Disguise } from './disguise.js';
 import { GuideView } from './guide-view.js';
 import { HearView } from './hear-view.js';
 import { Meter } from './meter.js';
+import { OpenersView } from './openers-view.js';
 import { Panel } from './panel.js';
 import { Shaper } from './shaper.js';
 import { Summons } from './summons.js';
@@ -58,8 +59,9 @@ export class Talk {
    * @param {import('./microphone.js').Microphone} house.microphone
    * @param {import('./words.js').Words} house.words
    * @param {(event: import('./types.js').Event) => void} house.dispatch
+   * @param {() => number} house.random from 0 to 1
    */
-  constructor({ window, view, microphone, words, dispatch }) {
+  constructor({ window, view, microphone, words, dispatch, random }) {
     this.#window = window;
     this.#view = view;
     this.#callView = new CallView(window.document, words);
@@ -67,6 +69,10 @@ export class Talk {
     view.add(new GuideView(window, words.say));
     view.add(new SafetyView(window.document, words, (category) => dispatch({ type: 'tell', category })));
     view.add(new HearView(window.document, words.say));
+    view.add(new OpenersView(window.document, {
+      say: words.say,
+      onWanted: () => dispatch({ type: 'opener', chance: random() }),
+    }));
     this.#microphone = microphone;
     this.#say = words.say;
     this.#dispatch = dispatch;
@@ -99,12 +105,14 @@ export class Talk {
   }
 
   /**
-   * @param {import('./types.js').Matched} match
-   * @param {import('./types.js').Voice} voice
-   * @param {boolean} muted from the first packet on
-   * @param {boolean} alone with the server's own caller, to hear oneself
+   * @param {object} how
+   * @param {import('./types.js').Matched} how.match
+   * @param {import('./types.js').Voice} how.voice
+   * @param {boolean} how.muted from the first packet on
+   * @param {boolean} how.short meant for ten minutes
+   * @param {boolean} [how.alone] with the server's own caller, to hear oneself
    */
-  begin(match, voice, muted, alone) {
+  begin({ match, voice, muted, short, alone }) {
     const Connection = this.#view.secluded?.RTCPeerConnection;
     // That of the page itself would tell the partner which network this is.
     if (!Connection) throw new DOMException('no frame to call from', 'NotSupportedError');
@@ -112,7 +120,7 @@ export class Talk {
     this.#dress(voice);
     this.#device.mute(muted);
     const dispatch = this.#dispatch;
-    this.#call = new Call(match, this.#sent(), this.#shaper, this.#window.location, {
+    this.#call = new Call(match, short, this.#sent(), this.#shaper, this.#window.location, {
       onDescribed: (description) => dispatch({ type: 'described', description }),
       onRenewed: (credentials) => dispatch({ type: 'renewed', ...credentials }),
       onGathered: (port) => dispatch({ type: 'gathered', port }),
@@ -128,6 +136,7 @@ export class Talk {
       onEmoji: (emoji) => this.#callView.compare(emoji),
       onUnverified: () => dispatch({ type: 'unverified' }),
       onBreath: (on) => dispatch({ type: 'their-breath', on }),
+      onMinutes: (minutes) => dispatch({ type: 'minutes', minutes }),
       onLine: (who, text) => dispatch({ type: 'line', line: { who, text } }),
     }, Connection);
     this.#meter.listen('me', this.#microphone.stream);
@@ -169,6 +178,11 @@ export class Talk {
   /** Whether this side takes a breath. @param {boolean} on */
   breathe(on) {
     this.#call?.breathe(on);
+  }
+
+  /** The visitor would like to go on, after the ten minutes. */
+  goOn() {
+    this.#call?.goOn();
   }
 
   /**

@@ -47,6 +47,9 @@
  * @typedef {'self' | 'left' | 'lost' | 'closing' | 'missed' | 'unverified' | 'reported' | 'told'} Ending
  * @typedef {{ languages: string[], role: Role, avoid_recent: boolean }} Wishes
  * @typedef {'own' | 'deeper' | 'higher'} Voice what the partner is to hear
+ * @typedef {'none' | 'few' | 'over' | 'asked' | 'on'} Minutes
+ *   How the ten minutes stand: nobody has wished for them; they are meant to be few; they have gone by; this side would like
+ *   to go on; both would.
  * @typedef {'prompt' | 'quiet' | 'unreachable' | 'offer' | 'connecting' | 'weak' | 'rejoining' | 'restart' | 'fetch' | 'pause' | 'hearing' | 'report'} Timer
  * @typedef {{ microphone: 'fine' | 'silent' | 'unknown', sound: 'fine' | 'none' | 'unheard' | 'unknown', line: 'fine' | 'thin' | 'tcp' | 'none' }} Found
  *   What somebody who hears themself is told; `verdict.js` says what each means.
@@ -56,6 +59,7 @@
  * @typedef {object} State
  * @property {Name} name what the page shows
  * @property {Wishes} wishes
+ * @property {boolean} short whether the visitor would like to talk for ten minutes; never sent to the server
  * @property {boolean} up whether the server has welcomed this socket
  * @property {boolean} ready whether the scripts of a call are here
  * @property {boolean} hidden whether the tab is out of sight
@@ -75,9 +79,11 @@
  * @property {boolean} muted
  * @property {boolean} breath whether the visitor takes a breath: while one of the two does, neither is heard
  * @property {boolean} theirs whether the partner does
+ * @property {Minutes} minutes how the ten minutes stand, where one of the two has wished for them
  * @property {boolean} typing whether the text line is open in front of the visitor
  * @property {boolean} unread whether the partner has typed while it was not
  * @property {readonly Line[]} lines the last of what was typed in this call
+ * @property {readonly Opener[]} openers what one may say, as it was asked for in this call; the last one is to be seen
  * @property {boolean} padded whether what is sent has one size, which hides when somebody speaks
  * @property {Voice} voice chosen for every call until the page is left; never stored
  * @property {boolean} unheard whether another voice was chosen and does not go out
@@ -93,14 +99,16 @@
  */
 
 /** @typedef {{ who: Who, text: string }} Line what one of the two has typed */
+/** @typedef {Extract<Word, `opener.${number}`>} Opener */
 
 /**
- * @typedef {{ type: 'start', wishes: Wishes, agreed: boolean }
+ * @typedef {{ type: 'start', wishes: Wishes, agreed: boolean, short: boolean }
  *   | { type: 'hear-yourself' | 'done' }
  *   | { type: 'found', found: Found }
- *   | { type: 'retry' | 'stop' | 'accept' | 'decline' | 'mute' | 'end' | 'again' | 'rest' | 'vanish' | 'own-voice' | 'try-voice' | 'breath' }
+ *   | { type: 'retry' | 'stop' | 'accept' | 'decline' | 'mute' | 'end' | 'again' | 'rest' | 'vanish' | 'own-voice' | 'try-voice' | 'breath' | 'go-on' }
  *   | { type: 'typing', open: boolean }
  *   | { type: 'type', text: string }
+ *   | { type: 'opener', chance: number }
  *   | { type: 'voice', voice: Voice }
  *   | { type: 'granted' | 'devices' | 'doubt' | 'checked' }
  *   | { type: 'tell', category: Category }
@@ -116,24 +124,25 @@
  *   | { type: 'connected' | 'weak' | 'failed' | 'bye' | 'unverified' }
  *   | { type: 'line', line: Line }
  *   | { type: 'their-breath', on: boolean }
+ *   | { type: 'minutes', minutes: Minutes }
  *   | { type: 'disguised', ok: boolean }
  *   | { type: 'hidden' | 'visible' | 'online' | 'pagehide' }
  *   | { type: 'timeout', timer: Timer }} Event
  *   From the visitor; the microphone; the socket; the scripts of a call; the call; the browser; the clock.
  *
  * @typedef {{ do: 'unlock' | 'fetch' | 'ask' | 'release' | 'connect' | 'hurry' | 'renew' | 'disconnect'
- *     | 'restart' | 'summon' | 'dismiss' | 'vanish' | 'askToAgree' | 'stopTimers' }
+ *     | 'restart' | 'goOn' | 'summon' | 'dismiss' | 'vanish' | 'askToAgree' | 'stopTimers' }
  *   | { do: 'send', frame: ClientFrame }
  *   | { do: 'check', aloud?: boolean }
- *   | { do: 'begin', match: Matched, voice: Voice, muted: boolean, alone?: boolean }
+ *   | { do: 'begin', match: Matched, voice: Voice, muted: boolean, short: boolean, alone?: boolean }
  *   | { do: 'pass', frame: PartnerFrame }
  *   | { do: 'hangUp', bye: boolean, atOnce?: true }
  *   | { do: 'mute' | 'hold' | 'breathe', on: boolean }
  *   | { do: 'type', text: string }
  *   | { do: 'speakAs', voice: Voice }
  *   | { do: 'wake', on: boolean }
- *   | { do: 'say', word: 'waiting.long' | 'muted' | 'unmuted' | 'type.unread' | 'voice.unheard' | 'hear.title' | 'breath.over' }
- *   | { do: 'say', word: 'breath.mine' | 'breath.theirs', then: 'breath.mine.text' | 'breath.theirs.text' }
+ *   | { do: 'say', word: 'waiting.long' | 'muted' | 'unmuted' | 'type.unread' | 'voice.unheard' | 'hear.title' | 'breath.over' | 'minutes.few' | 'minutes.asked' | 'minutes.on' | Opener }
+ *   | { do: 'say', word: 'breath.mine' | 'breath.theirs' | 'minutes.over', then: 'breath.mine.text' | 'breath.theirs.text' | 'minutes.over.text' }
  *   | { do: 'startTimer', timer: Timer, ms: number }
  *   | { do: 'stopTimer', timer: Timer }} Effect
  *
@@ -182,6 +191,7 @@
  * @property {() => void} onFailed the line is down for good, unless it is made anew
  * @property {() => void} onBye the partner has left
  * @property {(on: boolean) => void} onBreath whether the partner takes a breath, at every change
+ * @property {(minutes: Minutes) => void} onMinutes how the ten minutes stand, at every change
  * @property {(who: Who, text: string) => void} onLine one of the two has typed this; only where they may
  * @property {(emoji: number[]) => void} onEmoji the six to compare, once
  * @property {() => void} onUnverified there are none, or a certificate has changed: somebody may have come between

@@ -12,7 +12,7 @@ import { keepPlaying } from './webkit.js';
 /** @typedef {import('./types.js').Wishes} Wishes */
 /** @typedef {import('./types.js').Preferences} Preferences */
 /** @typedef {import('./types.js').Word} Word */
-/** @typedef {'start' | 'retry' | 'stop' | 'accept' | 'decline' | 'mute' | 'end' | 'again' | 'rest' | 'own-voice' | 'try-voice' | 'hear-yourself' | 'done' | 'breath' | 'vanish'} Action */
+/** @typedef {'start' | 'retry' | 'stop' | 'accept' | 'decline' | 'mute' | 'end' | 'again' | 'rest' | 'own-voice' | 'try-voice' | 'hear-yourself' | 'done' | 'breath' | 'go-on' | 'vanish'} Action */
 
 /** How many steps a level has where motion is reduced. */
 const STEPS = 3;
@@ -170,6 +170,11 @@ export class View {
     const role = /** @type {HTMLInputElement | null} */ (this.#document.querySelector('[name="role"]:checked'));
     const same = /** @type {HTMLInputElement | null} */ (this.#document.querySelector('[data-part="same"]'));
     return { languages, role: /** @type {Wishes['role']} */ (role?.value ?? 'either'), avoid_recent: !same?.checked };
+  }
+
+  /** Whether they would like to talk for ten minutes. */
+  get short() {
+    return /** @type {HTMLInputElement} */ (this.#one('[data-part="short"]')).checked;
   }
 
   /** @param {State} state */

@@ -6,6 +6,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { CONVERSATION, MS as CALL_MS, NAMES } from '../../static/js/conversation.js';
 import { FIRST, INITIAL, machine, MS as FIRST_MS } from '../../static/js/machine.js';
 import { isClientFrame } from '../../static/js/protocol.js';
+import { words as english } from '../../static/js/words/en-call.js';
 
 const MS = { ...FIRST_MS, ...CALL_MS };
 /** What the page runs on from the moment the scripts of a call are here, and what until then. */
@@ -34,7 +35,7 @@ function walk(...events) {
   return { state, effects, did: effects.map((effect) => effect.do), sent: effects.filter((effect) => effect.do === 'send').map((effect) => effect.frame) };
 }
 
-const START = { type: 'start', wishes: WISHES, agreed: true };
+const START = { type: 'start', wishes: WISHES, agreed: true, short: false };
 const WAITING = [START, 'ready', welcome(), 'granted'];
 const CONNECTING = [...WAITING, matched()];
 const DESCRIBED = [...CONNECTING, { type: 'described', description: DESCRIPTION }, describe];
@@ -65,10 +66,10 @@ const WAYS = {
 
 /** Every event there is, as it can come; frames and timers one by one. */
 const EVENTS = [
-  START, { ...START, agreed: false },
+  START, { ...START, agreed: false }, { ...START, short: true },
   ...['retry', 'stop', 'accept', 'decline', 'mute', 'end', 'again', 'rest', 'vanish', 'granted', 'devices', 'doubt', 'checked',
     'down', 'connected', 'weak', 'failed', 'bye', 'unverified', 'ready', 'missing', 'hidden', 'visible', 'online', 'pagehide',
-    'own-voice', 'try-voice', 'breath', 'hear-yourself', 'done'].map((type) => ({ type })),
+    'own-voice', 'try-voice', 'breath', 'go-on', 'hear-yourself', 'done'].map((type) => ({ type })),
   { type: 'voice', voice: 'own' }, { type: 'voice', voice: 'deeper' },
   { type: 'their-breath', on: true }, { type: 'their-breath', on: false },
   { type: 'disguised', ok: true }, { type: 'disguised', ok: false },
@@ -82,11 +83,13 @@ const EVENTS = [
   frame('restart', { call: CALL, ufrag: 'abcd', pwd: 'abcdefghijklmnopqrstuv' }),
   ...['left', 'lost', 'vanished'].flatMap((why) => [ended(why), ended(why, OTHER)]),
   frame('problem', { code: 'too_many', text: '' }), frame('closing', { in: 5 }),
+  ...['none', 'few', 'over', 'asked', 'on'].map((minutes) => ({ type: 'minutes', minutes })),
+  { type: 'opener', chance: 0 }, { type: 'opener', chance: 0.999 },
   { type: 'typing', open: true }, { type: 'typing', open: false }, { type: 'type', text: 'hello' }, line('me'), line('them'),
   found(), found('silent', 'unknown', 'tcp'),
 ];
 
-const label = (event) => [event.type, event.agreed?.toString(), event.open, event.on?.toString(), event.line?.who, event.voice, event.ok?.toString(), event.frame?.type, event.frame?.why, event.timer, event.problem, event.frame?.call?.slice(0, 4), event.found?.microphone].filter(Boolean).join(' ');
+const label = (event) => [event.type, event.agreed?.toString(), event.open, event.on?.toString(), event.line?.who, event.voice, event.ok?.toString(), event.frame?.type, event.frame?.why, event.timer, event.problem, event.frame?.call?.slice(0, 4), event.found?.microphone, event.chance?.toString(), event.minutes, event.short ? 'short' : ''].filter(Boolean).join(' ');
 
 /** Whether this state and another are the same for whoever asks what can happen. */
 const key = (state) => JSON.stringify(state);
@@ -129,6 +132,7 @@ for (const name of NAMES) {
       if (!CALLS.includes(state.name)) {
         assert.deepEqual([state.typing, state.unread, state.lines], [false, false, []], 'what was typed is gone with the call');
         assert.deepEqual([state.breath, state.theirs], [false, false], 'and nobody holds a breath');
+        assert.deepEqual([state.openers, state.minutes], [[], 'none']);
       }
       if ((CALLS.includes(before.name) || before.name === 'hearing' && before.match) && !CALLS.includes(state.name) && state.name !== before.name) {
         assert.ok(effects.some((effect) => effect.do === 'hangUp'), 'a call that is left is hung up');
@@ -213,8 +217,8 @@ test('no dead ends: from everywhere one can get back to the first page and on to
       // What is typed or said, who is muted or takes a breath, and which of several reasons it was open and close nothing; nor
       // does a second held frame.
       const known = {
-        ...next, held: next.held.slice(0, 1), typing: false, unread: false, lines: [], voice: INITIAL.voice, unheard: false, breath: false, theirs: false,
-        muted: false, long: false, pause: INITIAL.pause, category: INITIAL.category, wishes: INITIAL.wishes, found: next.found && found().found,
+        ...next, held: next.held.slice(0, 1), typing: false, unread: false, lines: [], openers: [], voice: INITIAL.voice, unheard: false, breath: false, theirs: false,
+        minutes: 'none', short: false, muted: false, long: false, pause: INITIAL.pause, category: INITIAL.category, wishes: INITIAL.wishes, found: next.found && found().found,
         problem: next.problem && (next.problem === 'none' ? 'none' : 'site'), ending: next.ending && 'left',
       };
       const name = key(known);
@@ -240,7 +244,7 @@ test('until the scripts of a call are here, the rows of the first page do what a
   const can = EVENTS.filter(({ type, frame: sent, timer }) =>
     (sent ? ['welcome', 'waiting', 'problem', 'closing'].includes(sent.type) : timer ? timer in FIRST_MS
       : !['ready', 'checked', 'connected', 'weak', 'failed', 'bye', 'unverified', 'described', 'gathered', 'broken', 'renewed', 'line',
-        'their-breath', 'disguised', 'found'].includes(type)));
+        'their-breath', 'disguised', 'found', 'opener', 'minutes'].includes(type)));
   const states = new Map([[key(INITIAL), INITIAL]]);
   for (const state of states.values()) {
     for (const event of can) {
@@ -708,6 +712,62 @@ test('the last hundred lines are kept, in order, and none beyond the call', () =
     assert.deepEqual(walk(...TYPING, ...many, end).state.lines, end.type === 'broken' ? state.lines : [], JSON.stringify(end));
   }
   assert.deepEqual(walk(...TYPING, 'failed', ...many, timeout('rejoining')).state.lines, []);
+});
+
+const SHORT = { ...START, short: true };
+const minutes = (minutes) => ({ type: 'minutes', minutes });
+
+test('a wish for ten minutes goes into the call and never to the server', () => {
+  const begun = (...way) => walk(...way, matched()).effects.find((effect) => effect.do === 'begin').short;
+  assert.deepEqual([begun(...WAITING), begun(SHORT, 'ready', welcome(), 'granted')], [false, true]);
+  assert.deepEqual(walk(SHORT, 'ready', welcome(), 'granted').sent, [{ type: 'join', ...WISHES }]);
+  assert.equal(begun(SHORT, 'ready', welcome(), 'granted', matched(), 'end', 'again', 'granted'), true, 'for the next as well');
+  assert.equal(begun(...WAYS.heard, SHORT, welcome(), 'granted'), true);
+  const alone = walk(SHORT, 'stop', 'hear-yourself', 'ready', welcome(), 'granted', matched()).effects.find((effect) => effect.do === 'begin');
+  assert.deepEqual([alone.alone, alone.short], [true, false], 'the server’s caller is not asked');
+});
+
+test('how the ten minutes stand is said once, and to nobody who knows', () => {
+  for (const name of CALLS) {
+    for (const now of ['over', 'asked', 'on']) {
+      const { state, effects } = walk(...WAYS[name], minutes(now));
+      assert.deepEqual([state.name, state.minutes, effects], [name, now, [{ do: 'say', word: `minutes.${now}`, ...(now === 'over' && { then: 'minutes.over.text' }) }]]);
+    }
+  }
+  assert.deepEqual(said(walk(...TALKING, minutes('few'))), ['minutes.few'], 'it was the other who wished for them');
+  assert.deepEqual(said(walk(SHORT, ...TALKING.slice(1), minutes('few'))), []);
+});
+
+test('who would like to go on says so where there is a question, and nothing ends by any of it', () => {
+  for (const now of ['few', 'over', 'asked', 'on']) {
+    assert.deepEqual(walk(...TALKING, minutes(now), 'go-on').effects, now === 'over' ? [{ do: 'goOn' }] : [], now);
+    for (const timer of Object.keys(MS)) assert.notEqual(walk(...TALKING, minutes(now), timeout(timer)).state.name, 'ended', now);
+  }
+  assert.deepEqual(walk(...TALKING, minutes('over'), 'failed', 'go-on').effects, [{ do: 'goOn' }], 'on a thin line too');
+  assert.equal(walk(...TALKING, minutes('over'), 'bye', 'again', 'granted', matched(true, OTHER)).state.minutes, 'none');
+});
+
+const opener = (chance) => ({ type: 'opener', chance });
+
+test('something to say comes when it is asked for, is said once, and none comes twice before all have been there', () => {
+  const { state, effects } = walk(...TALKING, opener(0));
+  assert.deepEqual([state.openers, effects], [['opener.1'], [{ do: 'say', word: 'opener.1' }]]);
+  const many = Object.keys(english).filter((word) => word.startsWith('opener.'));
+  assert.ok(many.length >= 20);
+  // By chance, however it falls: the first of those left, the last, and in between.
+  for (const chance of [() => 0, () => 0.999_999, (turn) => (turn * 0.618_034) % 1]) {
+    const shown = many.map((_, turn) => opener(chance(turn)));
+    const { state: all } = walk(...TALKING, ...shown);
+    assert.deepEqual([...all.openers].sort(), [...many].sort());
+    const again = walk(...TALKING, ...shown, opener(chance(many.length))).state.openers;
+    assert.equal(again.length, 2, 'they begin anew');
+    assert.equal(again[0], all.openers.at(-1));
+    assert.notEqual(again[1], again[0], 'with another than the last');
+  }
+  // Neither a thin line nor a breath takes it away; the end of the call does, and the next one begins anew.
+  assert.deepEqual(walk(...TALKING, opener(0), 'breath', 'failed').state.openers, ['opener.1']);
+  assert.deepEqual(walk(...TALKING, opener(0), 'bye', 'again', 'granted', matched(true, OTHER)).state.openers, []);
+  for (const name of NAMES.filter((name) => !CALLS.includes(name))) assert.deepEqual(walk(...WAYS[name], opener(0)).effects, [], name);
 });
 
 test('whether what is sent is padded is known, and changes nothing else', () => {

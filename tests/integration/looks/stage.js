@@ -31,10 +31,10 @@ const view = new View(document, {
   onPreferences: () => {},
   onLanguage: () => {},
   onVoice: (voice) => dispatch({ type: 'voice', voice }),
-  onAction: (action) => dispatch(action === 'start' ? { type: action, wishes: view.wishes, agreed: view.agreed } : { type: action }),
+  onAction: (action) => dispatch(action === 'start' ? { type: action, wishes: view.wishes, agreed: view.agreed, short: view.short } : { type: action }),
 });
 // It brings all the parts of the view that a conversation needs; nobody speaks.
-new Talk({ window, view, microphone: { stream: null, track: null, copy: () => null }, words, dispatch });
+new Talk({ window, view, microphone: { stream: null, track: null, copy: () => null }, words, dispatch, random: () => 0 });
 const callView = new CallView(document, words);
 const hours = new Hours(window, words);
 view.add(hours);
@@ -52,7 +52,7 @@ const levels = (me, them) => () => { view.level('me', me); view.level('them', th
 
 const relay = { transports: ['udp'], username: '', credential: '' };
 const matched = (rest) => frame('matched', { call: 'one', side: 'a', offerer: false, relay, ...rest });
-const start = { type: 'start', wishes: view.wishes, agreed: true };
+const start = { type: 'start', wishes: view.wishes, agreed: true, short: false };
 const refused = (problem) => [start, { type: 'refused', problem }];
 const waiting = [start, { type: 'granted' }, { type: 'ready' }, frame('welcome', { resume: '' }), frame('waiting')];
 const connecting = [...waiting, matched()];
@@ -115,10 +115,16 @@ const SCENES = {
   'talking': talking,
   'talking, both loud': [...talking, levels(1, 1)],
   'talking, the six explained': [...talking, open('[data-part=emoji-about]')],
+  'talking, something to say': [...talking, open('[data-part=openers]')],
   'talking, muted': [...talking, { type: 'mute' }, levels(0, .6)],
   'talking, a breath': [...talking, { type: 'breath' }],
   'talking, their breath': [...talking, { type: 'their-breath', on: true }],
   'talking, both breathe': [...talking, { type: 'breath' }, { type: 'their-breath', on: true }],
+  'connecting, meant for ten minutes': [{ ...start, short: true }, ...connecting.slice(1)],
+  'talking, meant for ten minutes': [...talking, { type: 'minutes', minutes: 'few' }],
+  'talking, ten minutes have gone by': [...talking, { type: 'minutes', minutes: 'over' }],
+  'talking, would like to go on': [...talking, { type: 'minutes', minutes: 'asked' }],
+  'talking, both would like to go on': [...talking, { type: 'minutes', minutes: 'on' }],
   'talking, changed voice': [...talking, { type: 'voice', voice: 'deeper' }],
   'talking, changed voice fails': [...talking, { type: 'voice', voice: 'deeper' }, { type: 'disguised', ok: false }],
   'talking, unpadded': [...talking, { type: 'shaped', padded: false }],
