@@ -1,4 +1,7 @@
-//! What an operator can set: by flag or by environment, read once and checked once.
+//! What an operator can set: by flag, by environment or in a file, read once and checked once.
+
+mod manual;
+mod sources;
 
 use std::fs;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -6,11 +9,11 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use anyhow::{Context, bail};
-use clap::builder::FalseyValueParser;
 use clap::{Args, Parser, Subcommand, value_parser};
 use thiserror::Error;
 use tracing::level_filters::LevelFilter;
 
+pub use self::sources::{Refused, Stop};
 use crate::guard::Network;
 use crate::protocol::Transport;
 
@@ -29,11 +32,15 @@ const MAX_DRAIN: i64 = 24 * 60 * 60;
 
 /// Anonymous one-on-one voice: one button, one stranger, nothing kept.
 #[derive(Debug, Parser)]
-#[command(name = "sotto", version, about)]
+#[command(name = "sotto", version, about, long_about = manual::ABOUT, after_long_help = manual::AFTER)]
 pub struct Cli {
     /// What to do instead of serving.
     #[command(subcommand)]
     pub command: Option<Command>,
+    /// A file with options, TOML: the names are the flags', such as tls-cert = "fullchain.pem". Without it none is read
+    #[arg(long = "config", id = "config", env = "SOTTO_CONFIG", value_name = "FILE",
+        help_heading = manual::WHERE)]
+    pub file: Option<PathBuf>,
     /// What serving can be told.
     #[command(flatten)]
     pub config: Config,
@@ -42,6 +49,9 @@ pub struct Cli {
 /// What the binary does besides serving.
 #[derive(Debug, Clone, Subcommand)]
 pub enum Command {
+    /// Say what the server would do with these options, and whether it could: files, certificate, key, port. Exits with
+    /// 0 if it could, with 1 if not, and with 2 if an option is wrong
+    CheckConfig,
     /// Ask the server on this machine whether it is well; for HEALTHCHECK. Exits with 0 if it is
     Healthcheck,
     /// Print the SHA-256 of every file of the page, for sha256sum --check; the server has the same at /hashes.txt
@@ -52,67 +62,76 @@ pub enum Command {
 #[derive(Debug, Clone, Args)]
 pub struct Config {
     /// Address and port for the page, the WebSocket and the relay, TCP and UDP alike; port 0 takes a free one
-    #[arg(long, env = "SOTTO_LISTEN", value_name = "ADDRESS:PORT", default_value_t = DEFAULT_LISTEN, global = true)]
+    #[arg(long, env = "SOTTO_LISTEN", value_name = "ADDRESS:PORT", default_value_t = DEFAULT_LISTEN,
+        help_heading = manual::WHERE)]
     pub listen: SocketAddr,
 
     /// Origin that pages are served from, such as https://talk.example.org; may be given more than once. Without
     /// it, a page's Origin has to be the host that it talks to, over http or https
-    #[arg(long = "origin", env = "SOTTO_ORIGIN", value_name = "ORIGIN", value_delimiter = ',')]
+    #[arg(long = "origin", env = "SOTTO_ORIGIN", value_name = "ORIGIN", value_delimiter = ',',
+        help_heading = manual::WHO)]
     pub origins: Vec<Origin>,
 
     /// Let callers in that send no Origin: programs, not browsers
-    #[arg(long, env = "SOTTO_ALLOW_NATIVE", value_parser = FalseyValueParser::new())]
+    #[arg(long, env = "SOTTO_ALLOW_NATIVE",
+        help_heading = manual::WHO)]
     pub allow_native: bool,
 
     /// Proxies that are believed when they say for whom they speak, in Forwarded or X-Forwarded-For, such as 10.0.0.0/8;
     /// may be given more than once. Without it, whoever connects is the visitor
-    #[arg(long, env = "SOTTO_TRUSTED_PROXIES", value_name = "CIDR", value_delimiter = ',')]
+    #[arg(long, env = "SOTTO_TRUSTED_PROXIES", value_name = "CIDR", value_delimiter = ',',
+        help_heading = manual::PROXY)]
     pub trusted_proxies: Vec<Network>,
 
     /// Where pages reach the relay, when that is not the host and port they were loaded from (a proxy that
     /// passes no UDP stands in front)
-    #[arg(long, env = "SOTTO_RELAY_HOST", value_name = "HOST[:PORT]")]
+    #[arg(long, env = "SOTTO_RELAY_HOST", value_name = "HOST[:PORT]", help_heading = manual::PROXY)]
     pub relay_host: Option<RelayHost>,
 
     /// Certificates for TLS, PEM, the server's own first. The port then speaks HTTPS, WSS and TURN over TLS as well
-    #[arg(long, env = "SOTTO_TLS_CERT", value_name = "FILE")]
+    #[arg(long, env = "SOTTO_TLS_CERT", value_name = "FILE", help_heading = manual::HTTPS)]
     pub tls_cert: Option<PathBuf>,
 
     /// The private key of the first certificate, PEM
-    #[arg(long, env = "SOTTO_TLS_KEY", value_name = "FILE")]
+    #[arg(long, env = "SOTTO_TLS_KEY", value_name = "FILE", help_heading = manual::HTTPS)]
     pub tls_key: Option<PathBuf>,
 
     /// What the relay's credentials are made with, at least 16 bytes: for several servers that share it, or for a
     /// program that makes its own. Random at every start without it
-    #[arg(long, env = "SOTTO_SECRET_FILE", value_name = "FILE")]
+    #[arg(long, env = "SOTTO_SECRET_FILE", value_name = "FILE", help_heading = manual::WHO)]
     pub secret_file: Option<PathBuf>,
 
     /// Let the two in a call type to each other as well, end to end encrypted. In some countries the law treats a
     /// service that carries nothing but live speech differently
-    #[arg(long, env = "SOTTO_TEXT_LINE", value_parser = FalseyValueParser::new())]
+    #[arg(long, env = "SOTTO_TEXT_LINE",
+        help_heading = manual::VISITORS)]
     pub text_line: bool,
 
     /// From which age on somebody may come, which the first page says: in years, 13 to 99
-    #[arg(long, env = "SOTTO_AGE", value_name = "YEARS", default_value_t = 18, value_parser = value_parser!(u8).range(AGES))]
+    #[arg(long, env = "SOTTO_AGE", value_name = "YEARS", default_value_t = 18, value_parser = value_parser!(u8).range(AGES),
+        help_heading = manual::VISITORS)]
     pub age: u8,
 
     /// Ask visitors to tick a box before their first conversation, which says that they are old enough and will be kind
-    #[arg(long, env = "SOTTO_ASK_RULES", value_parser = FalseyValueParser::new())]
+    #[arg(long, env = "SOTTO_ASK_RULES",
+        help_heading = manual::VISITORS)]
     pub ask_rules: bool,
 
     /// How long calls may go on when the server is asked to stop, in seconds; it ends as soon as none is left. Whoever
     /// stops it has to wait for longer: Docker does so for 10 seconds, unless told otherwise
     #[arg(long, env = "SOTTO_DRAIN", value_name = "SECONDS", default_value_t = 5,
-        value_parser = value_parser!(u32).range(..=MAX_DRAIN))]
+        value_parser = value_parser!(u32).range(..=MAX_DRAIN), help_heading = manual::RUNNING)]
     pub drain: u32,
 
     /// Share the port with the server that is started before this one is asked to stop, and that has this option as well:
     /// then it gets everything, and the calls of this one go on. Linux only, and with one relay thread
-    #[arg(long, env = "SOTTO_HANDOVER", value_parser = FalseyValueParser::new())]
+    #[arg(long, env = "SOTTO_HANDOVER",
+        help_heading = manual::RUNNING)]
     pub handover: bool,
 
     /// How much to log: off, error, warn, info, debug or trace. At no level is an address logged
-    #[arg(long, env = "SOTTO_LOG", value_name = "LEVEL", default_value_t = LevelFilter::INFO)]
+    #[arg(long, env = "SOTTO_LOG", value_name = "LEVEL", default_value_t = LevelFilter::INFO,
+        help_heading = manual::RUNNING)]
     pub log: LevelFilter,
 }
 
@@ -150,6 +169,15 @@ impl Config {
             (Some(_), None) => bail!("--tls-cert needs --tls-key"),
             (None, Some(_)) => bail!("--tls-key needs --tls-cert"),
         }
+    }
+
+    /// Whether the options go together.
+    ///
+    /// # Errors
+    ///
+    /// When one of them makes no sense without another, or with it.
+    pub fn check(&self) -> Result<(), Refused> {
+        self.tls().map(drop).map_err(|error| Refused(error.to_string()))
     }
 
     /// What the relay's credentials are made with, if the operator has said so.
@@ -331,14 +359,18 @@ mod tests {
         }
     }
 
+    fn read(arguments: &[&str]) -> Result<Config, Stop> {
+        let arguments = arguments.iter().map(Into::into).collect();
+        Cli::read_from(arguments, |_| None).map(|cli| cli.config)
+    }
+
     #[test]
     fn the_command_line_is_consistent() {
-        use clap::CommandFactory;
-        Cli::command().debug_assert();
-        let cli = Cli::try_parse_from(["sotto", "--origin", "https://a.example,https://b.example"]).expect("valid");
-        assert_eq!(cli.config.origins.len(), 2);
-        let cli = Cli::try_parse_from(["sotto", "--trusted-proxies", "10.0.0.0/8,::1"]).expect("valid");
-        assert_eq!(cli.config.trusted_proxies.len(), 2);
+        sources::command().debug_assert();
+        let config = read(&["sotto", "--origin", "https://a.example,https://b.example"]).expect("valid");
+        assert_eq!(config.origins.len(), 2);
+        let config = read(&["sotto", "--trusted-proxies", "10.0.0.0/8,::1"]).expect("valid");
+        assert_eq!(config.trusted_proxies.len(), 2);
         for wrong in [
             &["sotto", "--listen", "nowhere"][..],
             &["sotto", "--origin", "a.example"],
@@ -353,7 +385,7 @@ mod tests {
             &["sotto", "--age", "eighteen"],
             &["sotto", "--unknown"],
         ] {
-            assert!(Cli::try_parse_from(wrong).is_err(), "{wrong:?}");
+            assert!(matches!(read(wrong), Err(Stop::Refused(_))), "{wrong:?}");
         }
     }
 }

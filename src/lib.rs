@@ -22,13 +22,14 @@
 //!   connection is read.
 //! - [`caller`] is a visitor without a browser, for the tests and later for probes; [`echo`] is one that the server itself
 //!   is, for somebody who wants to hear themself before a call.
-//! - [`config`] is what an operator can set. `port` is what the door and the relay stand on, and how it goes to the next
+//! - [`config`] is what an operator can set, and [`check`] says in words what would come of it. `port` is what the door and the relay stand on, and how it goes to the next
 //!   server.
 //!
 //! Imports point one way: `main → lib → web → {door, echo} → {visitor, caller} → {matchmaking, relay, guard} → mailbox → protocol`. A call is two symmetric
 //! values, one owned by each side's visitor; there is no call table.
 
 pub mod caller;
+pub mod check;
 pub mod clock;
 pub mod config;
 pub mod door;

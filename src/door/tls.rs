@@ -2,12 +2,13 @@
 
 use std::{
     fs,
+    net::IpAddr,
     path::{Path, PathBuf},
     sync::{Arc, PoisonError, RwLock},
     time::{Duration, SystemTime},
 };
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use tokio::{task::spawn_blocking, time::sleep};
 use tokio_rustls::{
     TlsAcceptor,
@@ -18,6 +19,12 @@ use tokio_rustls::{
     },
 };
 use tracing::{info, warn};
+use x509_parser::{
+    certificate::{Validity, X509Certificate},
+    extensions::GeneralName,
+    prelude::FromDer,
+    time::ASN1Time,
+};
 
 /// For clients that offer protocols at all: one of these is agreed to, and then the first byte counts all the same
 /// (RFC 7443 for the second).
@@ -82,6 +89,67 @@ impl Identity {
             }
             Err(error) => warn!("the certificate stays what it was: {error:#}"),
         }
+    }
+}
+
+/// What a certificate says of itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Certificate {
+    /// The names and addresses that it is for (RFC 5280 §4.2.1.6).
+    pub names: Vec<String>,
+    /// From when on it is good.
+    pub from: SystemTime,
+    /// Until when.
+    pub until: SystemTime,
+    /// That day, in UTC, as people write it.
+    pub last_day: String,
+}
+
+impl Certificate {
+    /// Reads the first one of a file, PEM.
+    ///
+    /// # Errors
+    ///
+    /// When there is none, or it is none by X.509.
+    pub fn read(file: &Path) -> anyhow::Result<Self> {
+        let whence = || format!("cannot read certificates from {}", file.display());
+        let first = CertificateDer::from_pem_file(file).with_context(whence)?;
+        Self::of(&first).with_context(whence)
+    }
+
+    /// Reads one, DER.
+    ///
+    /// # Errors
+    ///
+    /// When it is none by X.509.
+    pub fn of(der: &[u8]) -> anyhow::Result<Self> {
+        let (_, parsed) = X509Certificate::from_der(der).map_err(|_| anyhow!("not a certificate"))?;
+        let names = match parsed.subject_alternative_name() {
+            Ok(Some(names)) => names.value.general_names.iter().filter_map(name).collect(),
+            _ => Vec::new(),
+        };
+        let moment = |time: ASN1Time| {
+            let seconds = u64::try_from(time.timestamp()).unwrap_or_default();
+            SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(seconds)).context("a year that no clock knows")
+        };
+        let Validity { not_before, not_after } = *parsed.validity();
+        Ok(Self {
+            names,
+            from: moment(not_before)?,
+            until: moment(not_after)?,
+            last_day: not_after.to_datetime().date().to_string(),
+        })
+    }
+}
+
+fn name(name: &GeneralName<'_>) -> Option<String> {
+    match name {
+        GeneralName::DNSName(name) => Some((*name).to_owned()),
+        GeneralName::IPAddress(bytes) => match bytes.len() {
+            4 => <[u8; 4]>::try_from(*bytes).ok().map(|bytes| IpAddr::from(bytes).to_string()),
+            _ => <[u8; 16]>::try_from(*bytes).ok().map(|bytes| IpAddr::from(bytes).to_string()),
+        },
+        _ => None,
     }
 }
 
