@@ -1,12 +1,13 @@
 //! What the server would do with the options that it is given, said in words, and whether it could.
 
 use std::io::{self, ErrorKind, Write};
+use std::net::ToSocketAddrs;
 use std::path::Path;
 use std::time::SystemTime;
 
 use anyhow::{Context, bail};
 
-use crate::config::Config;
+use crate::config::{Acme, Config, Domain, ListenHttp};
 use crate::door::tls::{Certificate, Identity};
 use crate::port;
 
@@ -50,14 +51,22 @@ pub fn say(config: &Config, out: &mut impl Write) -> anyhow::Result<()> {
 
 fn look(config: &Config, now: SystemTime) -> Vec<Finding> {
     let mut findings = vec![listening(config)];
-    findings.push(match config.tls() {
-        Ok(Some((certificates, key))) => certificate(certificates, key, now),
-        Ok(None) if config.trusted_proxies.is_empty() => Note(
+    if let Some(listen) = config.listen_http.and_then(ListenHttp::address) {
+        let words = format!("Listens on {listen}, TCP, and sends whoever comes by HTTP to HTTPS");
+        findings.push(taken(words, port::take_tcp(listen, false).map(drop)));
+    }
+    if let Some(acme) = config.acme() {
+        findings.extend(from_authority(acme));
+    }
+    findings.extend(match config.tls() {
+        Ok(None) if config.acme().is_some() => None,
+        Ok(Some((certificates, key))) => Some(certificate(certificates, key, now)),
+        Ok(None) if config.trusted_proxies.is_empty() => Some(Note(
             "No certificate: plain HTTP. Browsers give the microphone to https:// and to http://localhost alone"
                 .to_owned(),
-        ),
-        Ok(None) => Well("Plain HTTP: the HTTPS is the proxy's".to_owned()),
-        Err(error) => Wrong(error.to_string()),
+        )),
+        Ok(None) => Some(Well("Plain HTTP: the HTTPS is the proxy's".to_owned())),
+        Err(error) => Some(Wrong(error.to_string())),
     });
     findings.push(match config.secret() {
         Ok(Some(_)) => Well("The relay's credentials are made with the secret in the file".to_owned()),
@@ -101,23 +110,46 @@ fn look(config: &Config, now: SystemTime) -> Vec<Finding> {
 
 /// Takes the port for a moment.
 fn listening(config: &Config) -> Finding {
-    let listen = config.listen;
-    let words = format!("Listens on {listen}, TCP and UDP");
+    let words = format!("Listens on {}, TCP and UDP", config.listen);
     // Never a shared one: this must not come between a server that runs and the one that follows it.
-    match port::take(listen, false) {
-        Ok(_) => Well(words),
-        Err(error) => {
-            let is_taken =
-                error.root_cause().downcast_ref::<io::Error>().map(io::Error::kind) == Some(ErrorKind::AddrInUse);
-            if is_taken {
-                Note(format!(
-                    "{words}: taken at the moment, which is as it should be if that is the server before this one"
-                ))
-            } else {
-                Wrong(format!("{error:#}"))
-            }
+    taken(words, port::take(config.listen, false).map(drop))
+}
+
+fn taken(words: String, port: anyhow::Result<()>) -> Finding {
+    let kind = |error: &anyhow::Error| error.root_cause().downcast_ref::<io::Error>().map(io::Error::kind);
+    match port {
+        Ok(()) => Well(words),
+        Err(error) if kind(&error) == Some(ErrorKind::AddrInUse) => Note(format!(
+            "{words}: taken at the moment, which is as it should be if that is the server before this one"
+        )),
+        Err(error) => Wrong(format!("{error:#}")),
+    }
+}
+
+/// What the authority would be asked for. It is not asked: that would count.
+fn from_authority(acme: Acme<'_>) -> Vec<Finding> {
+    let names = acme.domains.iter().map(Domain::as_str).collect::<Vec<_>>().join(", ");
+    let mut findings = vec![match Identity::from_authority(acme) {
+        Ok(_) => Well(format!("HTTPS with a certificate for {names} that {} gives", acme.directory)),
+        Err(error) => Wrong(format!("{error:#}")),
+    }];
+    for domain in acme.domains {
+        if (domain.as_str(), 443).to_socket_addrs().is_err() {
+            findings.push(Note(format!(
+                "Nothing is known here of where {} is: the authority has to find it",
+                domain.as_str()
+            )));
         }
     }
+    findings.push(match acme.cache {
+        Some(folder) => Well(format!("The certificate is kept in {}", folder.display())),
+        None => Note(
+            "The certificate is kept in memory alone, and asked for at every start: Let's Encrypt gives five a week for a \
+             name"
+                .to_owned(),
+        ),
+    });
+    findings
 }
 
 fn certificate(certificates: &Path, key: &Path, now: SystemTime) -> Finding {

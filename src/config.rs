@@ -1,5 +1,6 @@
 //! What an operator can set: by flag, by environment or in a file, read once and checked once.
 
+mod domain;
 mod manual;
 mod sources;
 
@@ -10,15 +11,32 @@ use std::str::FromStr;
 
 use anyhow::{Context, bail};
 use clap::{Args, Parser, Subcommand, value_parser};
+use rustls_acme::acme::LETS_ENCRYPT_PRODUCTION_DIRECTORY;
 use thiserror::Error;
 use tracing::level_filters::LevelFilter;
 
+pub use self::domain::{Acme, Contact, Directory, Domain, ListenHttp, NoContact, NoDirectory, NoDomain};
 pub use self::sources::{Refused, Stop};
 use crate::guard::Network;
 use crate::protocol::Transport;
 
 /// The default of [`Config::listen`]: every address of the machine, IPv6 and IPv4.
-pub const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V6(Ipv6Addr::UNSPECIFIED), 8080);
+pub const DEFAULT_LISTEN: SocketAddr = everywhere(8080);
+
+/// The same with [`Config::domains`].
+const HTTPS_EVERYWHERE: SocketAddr = everywhere(443);
+
+/// The default of [`Config::listen_http`] with [`Config::domains`].
+const HTTP_EVERYWHERE: SocketAddr = everywhere(80);
+
+const fn everywhere(port: u16) -> SocketAddr {
+    SocketAddr::new(std::net::IpAddr::V6(Ipv6Addr::UNSPECIFIED), port)
+}
+
+/// Whether nobody has to have named it: then a machine without IPv6 does without.
+pub fn is_default(listen: SocketAddr) -> bool {
+    [DEFAULT_LISTEN, HTTPS_EVERYWHERE, HTTP_EVERYWHERE].contains(&listen)
+}
 
 /// What [`Config::age`] can be, in years. Below it the law asks a parent first nearly everywhere; above, it is a slip of
 /// the finger.
@@ -61,10 +79,46 @@ pub enum Command {
 /// What serving can be told. Everything has a default that is right for one container.
 #[derive(Debug, Clone, Args)]
 pub struct Config {
-    /// Address and port for the page, the WebSocket and the relay, TCP and UDP alike; port 0 takes a free one
-    #[arg(long, env = "SOTTO_LISTEN", value_name = "ADDRESS:PORT", default_value_t = DEFAULT_LISTEN,
-        help_heading = manual::WHERE)]
+    /// Address and port for the page, the WebSocket and the relay, TCP and UDP alike; port 0 takes a free one. With
+    /// --domain it is [::]:443 unless said otherwise
+    #[arg(long, env = "SOTTO_LISTEN", value_name = "ADDRESS:PORT", default_value_t = DEFAULT_LISTEN, help_heading = manual::WHERE)]
     pub listen: SocketAddr,
+
+    /// Where plain HTTP is sent on to HTTPS, TCP alone, and nothing else is served; or none. With --domain it is [::]:80
+    /// unless said otherwise
+    #[arg(long, env = "SOTTO_LISTEN_HTTP", value_name = "ADDRESS:PORT", help_heading = manual::WHERE)]
+    pub listen_http: Option<ListenHttp>,
+
+    /// The name that visitors type. Sotto gets a certificate for it from Let's Encrypt, whose terms you agree to by this,
+    /// and renews it. The name has to lead here, and TCP port 443 of it to --listen. May be given more than once
+    #[arg(long = "domain", env = "SOTTO_DOMAIN", value_name = "NAME", value_delimiter = ',', help_heading = manual::HTTPS)]
+    pub domains: Vec<Domain>,
+
+    /// Where the certificate of --domain, its key and the account are kept, in files that only this user can read.
+    /// Without it they are in memory alone and asked for anew at every start: Let's Encrypt gives five a week for a name
+    #[arg(long, env = "SOTTO_ACME_CACHE", value_name = "FOLDER", help_heading = manual::HTTPS)]
+    pub acme_cache: Option<PathBuf>,
+
+    /// Whom the authority writes to when something is wrong with the certificate of --domain; nobody without it
+    #[arg(long, env = "SOTTO_ACME_CONTACT", value_name = "EMAIL", help_heading = manual::HTTPS)]
+    pub acme_contact: Option<Contact>,
+
+    /// Another authority than Let's Encrypt for --domain, by its directory (RFC 8555). To try things out without using
+    /// the five up: https://acme-staging-v02.api.letsencrypt.org/directory
+    #[arg(long, env = "SOTTO_ACME_DIRECTORY", value_name = "URL", help_heading = manual::HTTPS)]
+    pub acme_directory: Option<Directory>,
+
+    /// Whom to believe that they are that authority, PEM, when no browser would
+    #[arg(long, env = "SOTTO_ACME_ROOT", value_name = "FILE", help_heading = manual::HTTPS)]
+    pub acme_root: Option<PathBuf>,
+
+    /// Certificates for TLS, PEM, the server's own first. The port then speaks HTTPS, WSS and TURN over TLS as well
+    #[arg(long, env = "SOTTO_TLS_CERT", value_name = "FILE", help_heading = manual::HTTPS)]
+    pub tls_cert: Option<PathBuf>,
+
+    /// The private key of the first certificate, PEM
+    #[arg(long, env = "SOTTO_TLS_KEY", value_name = "FILE", help_heading = manual::HTTPS)]
+    pub tls_key: Option<PathBuf>,
 
     /// Origin that pages are served from, such as https://talk.example.org; may be given more than once. Without
     /// it, a page's Origin has to be the host that it talks to, over http or https
@@ -87,14 +141,6 @@ pub struct Config {
     /// passes no UDP stands in front)
     #[arg(long, env = "SOTTO_RELAY_HOST", value_name = "HOST[:PORT]", help_heading = manual::PROXY)]
     pub relay_host: Option<RelayHost>,
-
-    /// Certificates for TLS, PEM, the server's own first. The port then speaks HTTPS, WSS and TURN over TLS as well
-    #[arg(long, env = "SOTTO_TLS_CERT", value_name = "FILE", help_heading = manual::HTTPS)]
-    pub tls_cert: Option<PathBuf>,
-
-    /// The private key of the first certificate, PEM
-    #[arg(long, env = "SOTTO_TLS_KEY", value_name = "FILE", help_heading = manual::HTTPS)]
-    pub tls_key: Option<PathBuf>,
 
     /// What the relay's credentials are made with, at least 16 bytes: for several servers that share it, or for a
     /// program that makes its own. Random at every start without it
@@ -139,6 +185,12 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+            listen_http: None,
+            domains: Vec::new(),
+            acme_cache: None,
+            acme_contact: None,
+            acme_directory: None,
+            acme_root: None,
             origins: Vec::new(),
             allow_native: false,
             trusted_proxies: Vec::new(),
@@ -177,7 +229,39 @@ impl Config {
     ///
     /// When one of them makes no sense without another, or with it.
     pub fn check(&self) -> Result<(), Refused> {
-        self.tls().map(drop).map_err(|error| Refused(error.to_string()))
+        self.tls().map_err(|error| Refused(error.to_string()))?;
+        let is_given = [
+            ("--acme-cache", self.acme_cache.is_some()),
+            ("--acme-contact", self.acme_contact.is_some()),
+            ("--acme-directory", self.acme_directory.is_some()),
+            ("--acme-root", self.acme_root.is_some()),
+        ];
+        if !self.domains.is_empty() && self.tls_cert.is_some() {
+            return Err(Refused("--domain gets a certificate of its own, and goes without --tls-cert".to_owned()));
+        }
+        if let Some((name, _)) = is_given.into_iter().find(|(_, given)| *given && self.domains.is_empty()) {
+            return Err(Refused(format!("{name} needs --domain")));
+        }
+        if matches!(self.listen_http, Some(ListenHttp::At(_))) && !self.has_tls() {
+            return Err(Refused("--listen-http needs --domain or --tls-cert, to have HTTPS to send to".to_owned()));
+        }
+        Ok(())
+    }
+
+    /// Whether the port speaks TLS as well.
+    pub fn has_tls(&self) -> bool {
+        self.tls_cert.is_some() || !self.domains.is_empty()
+    }
+
+    /// What it takes to get a certificate, if that is what the operator wants.
+    pub fn acme(&self) -> Option<Acme<'_>> {
+        (!self.domains.is_empty()).then(|| Acme {
+            domains: &self.domains,
+            directory: self.acme_directory.as_ref().map_or(LETS_ENCRYPT_PRODUCTION_DIRECTORY, Directory::as_str),
+            root: self.acme_root.as_deref(),
+            contact: self.acme_contact.as_ref(),
+            cache: self.acme_cache.as_deref(),
+        })
     }
 
     /// What the relay's credentials are made with, if the operator has said so.
@@ -197,10 +281,21 @@ impl Config {
         Ok(Some(secret.to_vec()))
     }
 
+    /// Moves to the ports that visitors of a domain come to, those that nobody has named.
+    fn move_to_domain(&mut self, listen_is_named: bool) {
+        if self.domains.is_empty() {
+            return;
+        }
+        if !listen_is_named {
+            self.listen = HTTPS_EVERYWHERE;
+        }
+        self.listen_http.get_or_insert(ListenHttp::At(HTTP_EVERYWHERE));
+    }
+
     /// How pages can reach the relay, the best way first.
     pub fn transports(&self) -> Vec<Transport> {
         let mut transports = vec![Transport::Udp, Transport::Tcp];
-        transports.extend(self.tls_cert.is_some().then_some(Transport::Tls));
+        transports.extend(self.has_tls().then_some(Transport::Tls));
         transports
     }
 }
@@ -251,7 +346,7 @@ fn authority(scheme: &str, text: &str) -> Option<String> {
 }
 
 /// Takes `host`, `host:port`, `[v6]` and `[v6]:port` apart; `None` for anything else.
-fn split_host(text: &str) -> Option<(&str, Option<u16>)> {
+pub fn split_host(text: &str) -> Option<(&str, Option<u16>)> {
     let end = if text.starts_with('[') { text.find(']')? + 1 } else { text.find(':').unwrap_or(text.len()) };
     let (host, rest) = text.split_at(end);
     let port = match rest.strip_prefix(':') {
@@ -359,6 +454,28 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_domain_moves_the_ports() {
+        let config = read(&["sotto", "--domain", "talk.example.org"]).expect("valid");
+        assert_eq!((config.listen, config.listen_http), (everywhere(443), Some(ListenHttp::At(everywhere(80)))));
+        let config =
+            read(&["sotto", "--domain", "a.b,c.d", "--listen", "[::]:8443", "--listen-http", "none"]).expect("valid");
+        assert_eq!(
+            (config.listen, config.listen_http, config.domains.len()),
+            (everywhere(8443), Some(ListenHttp::None), 2)
+        );
+        let config = read(&["sotto"]).expect("valid");
+        assert_eq!((config.listen, config.listen_http), (DEFAULT_LISTEN, None));
+        for arguments in
+            [&["sotto", "healthcheck", "--domain", "a.b"][..], &["sotto", "--domain", "a.b", "healthcheck"]]
+        {
+            let config = read(arguments).expect("valid");
+            assert_eq!((config.listen, config.listen_http), (everywhere(443), Some(ListenHttp::At(everywhere(80)))));
+        }
+        let named = read(&["sotto", "--domain", "a.b", "healthcheck", "--listen", "[::]:8080"]).expect("valid");
+        assert_eq!(named.listen, DEFAULT_LISTEN);
+    }
+
     fn read(arguments: &[&str]) -> Result<Config, Stop> {
         let arguments = arguments.iter().map(Into::into).collect();
         Cli::read_from(arguments, |_| None).map(|cli| cli.config)
@@ -380,6 +497,9 @@ mod tests {
             &["sotto", "--relay-host", "my_relay:8080"],
             &["sotto", "--relay-host", "relay:0"],
             &["sotto", "--log", "loud"],
+            &["sotto", "--domain", "talk.example.org", "--tls-cert", "a.pem", "--tls-key", "a.key"],
+            &["sotto", "--acme-cache", "/tmp"],
+            &["sotto", "--listen-http", "[::]:80"],
             &["sotto", "--age", "12"],
             &["sotto", "--age", "100"],
             &["sotto", "--age", "eighteen"],

@@ -20,7 +20,10 @@ Anonymous one-on-one voice: one button, one stranger, nothing kept.
 One process serves the page, the signalling (a WebSocket at /ws) and the relay (TURN over UDP, TCP and TLS) on one port \
 number, TCP and UDP. It needs no option, no database, no writable file system and no second server.
 
-What to open in the firewall: that port number, TCP and UDP, and nothing else. The relay opens no ports of its own.";
+For a public server, have a name lead to this machine, and then: sotto --domain talk.example.org
+
+What to open in the firewall: that port number, TCP and UDP; with --domain it is 443, and TCP 80 besides, which sends visitors \
+on to HTTPS. The relay opens no ports of its own. With --domain the server itself goes out to the authority, by HTTPS.";
 
 /// Where options come from, how it ends, and what is typed most.
 pub const AFTER: &str = "\
@@ -32,15 +35,15 @@ at the directory that the server is started in. Secrets are read from files only
 value that cannot be, stops the start with one line that says where it is written.
 
     # /etc/sotto.toml
-    listen = \"[::]:443\"
-    tls-cert = \"/etc/letsencrypt/live/talk.example.org/fullchain.pem\"
-    tls-key = \"/etc/letsencrypt/live/talk.example.org/privkey.pem\"
-    origin = [\"https://talk.example.org\"]
+    domain = [\"talk.example.org\"]
+    acme-cache = \"/var/lib/sotto\"
     drain = 600
 
 Examples:
   On this machine, to try it, at http://localhost:8080:
     sotto
+  For everybody, with a certificate of its own on ports 443 and 80:
+    sotto --domain talk.example.org --acme-cache /var/lib/sotto
   With a certificate that something else renews, one port for everything:
     sotto --listen [::]:443 --tls-cert fullchain.pem --tls-key privkey.pem
   Behind a reverse proxy on the same machine, the relay reached directly:

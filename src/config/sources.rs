@@ -82,7 +82,9 @@ impl Cli {
             more.extend(from_file(&bare, &matches, path)?);
             matches = all(&more)?;
         }
-        let cli = Self::from_arg_matches(&matches).map_err(|error| Refused(first_line(&error)))?;
+        let mut cli = Self::from_arg_matches(&matches).map_err(|error| Refused(first_line(&error)))?;
+        // Not a default of clap's that depends on another option: a subcommand would not see what stands before it.
+        cli.config.move_to_domain(matches.value_source("listen") != Some(ValueSource::DefaultValue));
         cli.config.check()?;
         Ok(cli)
     }

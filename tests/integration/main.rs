@@ -1,6 +1,7 @@
 //! Everything that needs the real server: it runs as its own process, on a port of its own, and is spoken to as
 //! visitors do. One binary, for link time.
 
+mod authority;
 mod breath;
 mod browser;
 mod caller;

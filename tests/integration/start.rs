@@ -109,6 +109,15 @@ fn a_check_says_what_would_be_and_takes_nothing() {
             assert!(said.contains(words), "{words} is not in {said}");
         }
     }
+    let (status, said) = checked(&["--domain", "talk.example.org", "--listen-http", "127.0.0.1:0"]);
+    assert_eq!(status, Some(0), "{said}");
+    for words in [
+        "well   Listens on 127.0.0.1:0, TCP, and sends whoever comes by HTTP to HTTPS\n",
+        "well   HTTPS with a certificate for talk.example.org that https://acme-v02.api.letsencrypt.org/directory gives\n",
+        "note   The certificate is kept in memory alone",
+    ] {
+        assert!(said.contains(words), "{words} is not in {said}");
+    }
     let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
     let (status, said) = checked(&["--listen", &taken.local_addr().expect("an address").to_string()]);
     assert_eq!(status, Some(0), "{said}");
@@ -122,6 +131,15 @@ fn a_check_finds_what_would_go_wrong() {
     for (arguments, words) in [
         (&["--tls-cert", certificate, "--tls-key", text(&other.key)][..], "is not of"),
         (&["--tls-cert", "/nowhere", "--tls-key", key], "WRONG  cannot read certificates from /nowhere"),
+        (
+            &["--domain", "talk.example.org", "--acme-cache", "/proc/nowhere"],
+            "WRONG  cannot keep certificates in /proc/nowhere",
+        ),
+        (
+            &["--domain", "talk.example.org", "--acme-root", "/nowhere"],
+            "WRONG  cannot read the authority's root from /nowhere",
+        ),
+        (&["--domain", "talk.example.org", "--acme-root", key], "WRONG  no certificate in"),
         (&["--secret-file", "/nowhere"], "WRONG  cannot read a secret from /nowhere"),
         // TEST-NET-1 (RFC 5737) is no machine's.
         (&["--listen", "192.0.2.1:8080"], "WRONG  cannot listen on 192.0.2.1:8080: "),

@@ -24,6 +24,12 @@ type Row = (&'static str, Kind, [&'static str; 3], &'static str, &'static [&'sta
 /// All of them. One that is added has to be added here: see the first test.
 const ROWS: &[Row] = &[
     ("listen", Text, ["127.0.0.1:1", "127.0.0.1:2", "[::1]:3"], "nowhere", &[]),
+    ("listen-http", Text, ["none", "127.0.0.1:2", "[::1]:3"], "nowhere", &["--domain=a.example"]),
+    ("domain", List, ["a.example", "b.example", "c.example"], "192.0.2.1", &[]),
+    ("acme-cache", Text, ["a", "b", "c"], "", &["--domain=a.example"]),
+    ("acme-contact", Text, ["a@a.example", "b@b.example", "c@c.example"], "somebody", &["--domain=a.example"]),
+    ("acme-directory", Text, ["https://a/a", "https://b/b", "https://c/c"], "http://a/a", &["--domain=a.example"]),
+    ("acme-root", Text, ["a", "b", "c"], "", &["--domain=a.example"]),
     ("tls-cert", Text, ["a.pem", "b.pem", "c.pem"], "", &["--tls-key=k.pem"]),
     ("tls-key", Text, ["a.pem", "b.pem", "c.pem"], "", &["--tls-cert=c.pem"]),
     ("origin", List, ["https://a.example", "https://b.example", "https://c.example"], "a.example", &[]),
