@@ -18,6 +18,7 @@ use tracing::level_filters::LevelFilter;
 pub use self::domain::{Acme, Contact, Directory, Domain, ListenHttp, NoContact, NoDirectory, NoDomain};
 pub use self::sources::{Refused, Stop};
 use crate::guard::Network;
+use crate::print::Sheet;
 use crate::protocol::Transport;
 
 /// The default of [`Config::listen`]: every address of the machine, IPv6 and IPv4.
@@ -74,6 +75,12 @@ pub enum Command {
     Healthcheck,
     /// Print the SHA-256 of every file of the page, for sha256sum --check; the server has the same at /hashes.txt
     Hashes,
+    /// Print a file for a program around the server, ready but for your name: a reverse proxy
+    Print {
+        /// Which one
+        #[arg(value_name = "NAME")]
+        sheet: Sheet,
+    },
 }
 
 /// What serving can be told. Everything has a default that is right for one container.

@@ -23,7 +23,8 @@
 //!   connection is read.
 //! - [`caller`] is a visitor without a browser, for the tests and later for probes; [`echo`] is one that the server itself
 //!   is, for somebody who wants to hear themself before a call.
-//! - [`config`] is what an operator can set, and [`check`] says in words what would come of it. `port` is what the door and the relay stand on, and how it goes to the next
+//! - [`config`] is what an operator can set, [`check`] says in words what would come of it, and [`print`] has the
+//!   files for the programs around it. `port` is what the door and the relay stand on, and how it goes to the next
 //!   server.
 //!
 //! Imports point one way: `main → lib → web → {door, echo} → {visitor, caller} → {matchmaking, relay, guard} → mailbox → protocol`. A call is two symmetric
@@ -39,6 +40,7 @@ pub mod guard;
 pub mod mailbox;
 pub mod matchmaking;
 mod port;
+pub mod print;
 pub mod protocol;
 pub mod relay;
 mod throttle;

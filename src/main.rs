@@ -26,6 +26,7 @@ fn main() -> ExitCode {
         Some(Command::CheckConfig) => sotto::check::say(&config, &mut std::io::stdout()),
         Some(Command::Healthcheck) => sotto::healthcheck(config.listen),
         Some(Command::Hashes) => std::io::stdout().write_all(sotto::web::hashes().as_bytes()).map_err(Into::into),
+        Some(Command::Print { sheet }) => std::io::stdout().write_all(sheet.text().as_bytes()).map_err(Into::into),
         None => serve(config),
     };
     match done {

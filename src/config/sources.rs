@@ -21,7 +21,8 @@ use super::Cli;
 const CONFIG: &str = "config";
 
 /// What a subcommand says of itself: the options are the server's, and its manual has them.
-const SUBCOMMAND_HELP: &str = "{about}\n\n{usage-heading} {usage}\n\nThe options are those of sotto --help.\n";
+const SUBCOMMAND_HELP: &str =
+    "{about}\n\n{usage-heading} {usage}\n{positionals}\n\nThe options are those of sotto --help.\n";
 
 /// Why there is nothing to run.
 #[derive(Debug)]

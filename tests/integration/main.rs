@@ -25,6 +25,7 @@ mod model;
 mod network;
 mod page;
 mod privacy;
+mod proxies;
 mod reader;
 mod relay;
 mod ring;
