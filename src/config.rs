@@ -75,7 +75,8 @@ pub enum Command {
     Healthcheck,
     /// Print the SHA-256 of every file of the page, for sha256sum --check; the server has the same at /hashes.txt
     Hashes,
-    /// Print a file for a program around the server, ready but for your name: a reverse proxy
+    /// Print a file for a program around the server, ready but for your name: a reverse proxy,
+    /// a service, a container
     Print {
         /// Which one
         #[arg(value_name = "NAME")]

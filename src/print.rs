@@ -12,6 +12,10 @@ pub enum Sheet {
     Haproxy,
     /// A reverse proxy: Caddy, for /etc/caddy/Caddyfile
     Caddy,
+    /// A service for systemd, for /etc/systemd/system/sotto.service
+    Systemd,
+    /// One container on one machine, for compose.yaml
+    Compose,
 }
 
 impl Sheet {
@@ -21,6 +25,8 @@ impl Sheet {
             Self::Nginx => include_str!("print/nginx.conf"),
             Self::Haproxy => include_str!("print/haproxy.cfg"),
             Self::Caddy => include_str!("print/Caddyfile"),
+            Self::Systemd => include_str!("print/sotto.service"),
+            Self::Compose => include_str!("print/compose.yaml"),
         }
     }
 }

@@ -48,6 +48,8 @@ Examples:
     sotto --listen [::]:443 --tls-cert fullchain.pem --tls-key privkey.pem
   Behind a reverse proxy on the same machine, the relay reached directly:
     sotto --trusted-proxies 127.0.0.1,::1 --relay-host talk.example.org:8080
+  As a service of systemd's; sotto print --help names what there is besides:
+    sotto print systemd > /etc/systemd/system/sotto.service
   From a file, and whether that would work:
     sotto --config /etc/sotto.toml
     sotto check-config --config /etc/sotto.toml

@@ -34,6 +34,7 @@ mod rules;
 mod sas;
 mod server;
 mod shape;
+mod sheets;
 mod shim;
 mod shipped;
 mod signalling;

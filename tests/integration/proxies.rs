@@ -13,6 +13,7 @@ use tokio_rustls::rustls::{ClientConnection, Stream};
 
 use crate::http::get_from;
 use crate::server::{DEADLINE, TestServer};
+use crate::sheets::printed;
 use crate::shim::{pass_on, talk, tunnel};
 use crate::tls::{self, Identity};
 
@@ -40,13 +41,6 @@ struct Proxy {
     _identity: Identity,
     https: u16,
     http: u16,
-}
-
-/// What the binary prints.
-fn printed(name: &str) -> String {
-    let done = std::process::Command::new(env!("CARGO_BIN_EXE_sotto")).args(["print", name]).output().expect("it runs");
-    assert!(done.status.success(), "{name}");
-    String::from_utf8(done.stdout).expect("a text")
 }
 
 /// Puts what this machine has in the place of what is printed, all of which has to be there.
