@@ -27,8 +27,8 @@ pub use self::files::hashes;
 use self::lobby::Lobby;
 use self::socket::Guest;
 use crate::clock::Now;
-use crate::config::{Config, Origin};
-use crate::door::Arrival;
+use crate::config::{Config, Origin, split_host};
+use crate::door::{Arrival, tls};
 use crate::guard::{Guard, Home, Kind, Place};
 use crate::hours::Hours;
 use crate::matchmaking::Matchmaker;
@@ -73,6 +73,7 @@ pub struct House {
     config: Config,
     /// How it usually is at each hour.
     usual: Mutex<Counts>,
+    tls: Option<Arc<tls::Identity>>,
     /// Who may come back.
     pub lobby: Lobby,
     /// Whether the operator has been told that a proxy seems to stand in front.
@@ -81,7 +82,7 @@ pub struct House {
 
 impl House {
     /// Furnishes the house.
-    pub fn new(config: Config, relay: relay::Handle, guard: Arc<Guard>) -> Self {
+    pub fn new(config: Config, relay: relay::Handle, guard: Arc<Guard>, tls: Option<Arc<tls::Identity>>) -> Self {
         Self {
             matchmaker: Matchmaker::default(),
             relay,
@@ -89,6 +90,7 @@ impl House {
             guard,
             config,
             usual: Mutex::default(),
+            tls,
             lobby: Lobby::default(),
             warned: AtomicBool::new(false),
         }
@@ -97,6 +99,13 @@ impl House {
     /// How it usually is at each hour. Held for microseconds, as a panic under it would be a bug of ours.
     pub fn usual(&self) -> MutexGuard<'_, Counts> {
         self.usual.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl House {
+    /// Whether it is to have TLS and has no certificate yet, so that no page of it could be loaded.
+    fn lacks_certificate(&self) -> bool {
+        self.tls.as_ref().is_some_and(|tls| !tls.is_there())
     }
 }
 
@@ -130,6 +139,9 @@ async fn settings(State(house): State<Arc<House>>) -> Response {
 /// Whether new visitors can be sent here.
 async fn health(State(house): State<Arc<House>>) -> Response {
     match *house.leaving.borrow() {
+        Leaving::No if house.lacks_certificate() => {
+            (StatusCode::SERVICE_UNAVAILABLE, "no certificate yet\n").into_response()
+        }
         Leaving::No => "well\n".into_response(),
         Leaving::After(_) | Leaving::Now => (StatusCode::SERVICE_UNAVAILABLE, "closing\n").into_response(),
     }
@@ -178,6 +190,10 @@ fn too_many(wait: Duration) -> Response {
 /// How long to wait for a place that somebody else of the same network has.
 const PLACE_WAIT: Duration = Duration::from_secs(30);
 
+/// How long whoever comes by plain HTTP is told to wait for the first certificate, which takes some seconds when all is
+/// well.
+const CERTIFICATE_WAIT: Duration = Duration::from_secs(60);
+
 /// Lets a WebSocket in.
 async fn upgrade(
     State(house): State<Arc<House>>,
@@ -220,7 +236,7 @@ fn admits(config: &Config, encrypted: bool, headers: &HeaderMap) -> bool {
         (true, Some(Ok(text))) => text.parse().is_ok_and(|origin: Origin| {
             if config.origins.is_empty() {
                 // Where there is TLS, here or at the proxy, no page of ours comes without it.
-                let fits = origin.is_secure() || !encrypted && config.tls_cert.is_none();
+                let fits = origin.is_secure() || !encrypted && !config.has_tls();
                 fits && matches!(one(header::HOST), (true, Some(Ok(host))) if origin.is_of_host(host))
             } else {
                 config.origins.contains(&origin)
@@ -235,19 +251,37 @@ fn admits(config: &Config, encrypted: bool, headers: &HeaderMap) -> bool {
 async fn encrypt(
     State(house): State<Arc<House>>,
     Extension(visit): Extension<Visit>,
+    ConnectInfo(arrival): ConnectInfo<Arrival>,
     request: Request,
     next: Next,
 ) -> Response {
-    if visit.encrypted || house.config.tls_cert.is_none() || request.uri().path() == HEALTH {
+    if visit.encrypted || !house.config.has_tls() || request.uri().path() == HEALTH {
         return next.run(request).await;
+    }
+    if house.lacks_certificate() {
+        let after = [(header::RETRY_AFTER, HeaderValue::from(CERTIFICATE_WAIT.as_secs()))];
+        return (
+            StatusCode::SERVICE_UNAVAILABLE,
+            after,
+            "Sotto is about to open here. Please come back in a minute.\n",
+        )
+            .into_response();
     }
     let host = request.headers().get(header::HOST).and_then(|host| host.to_str().ok());
     let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
+    let host = host.and_then(|host| at_https(host, arrival.https));
     let location = host.and_then(|host| HeaderValue::try_from(format!("https://{host}{path}")).ok());
     match location {
         Some(location) => (StatusCode::PERMANENT_REDIRECT, [(header::LOCATION, location)]).into_response(),
         None => StatusCode::BAD_REQUEST.into_response(),
     }
+}
+
+/// The host that is asked, at the port that HTTPS is on: the same one, unless somebody has come to another.
+fn at_https(host: &str, https: Option<u16>) -> Option<String> {
+    let Some(port) = https else { return Some(host.to_owned()) };
+    let (name, _) = split_host(host)?;
+    Some(if port == 443 { name.to_owned() } else { format!("{name}:{port}") })
 }
 
 /// Whoever has been here with TLS comes with it for a year, whatever a network would have them do in between (RFC 6797).
@@ -335,6 +369,21 @@ mod tests {
         let config = Config::default();
         assert!(admits(&config, true, &headers(&[here, ("origin", "https://talk.example.org")])));
         assert!(!admits(&config, true, &headers(&[here, ("origin", "http://talk.example.org")])));
+    }
+
+    #[test]
+    fn whoever_comes_to_another_port_is_sent_to_that_of_https() {
+        for (host, https, at) in [
+            ("talk.example.org:8443", None, Some("talk.example.org:8443")),
+            ("talk.example.org", Some(443), Some("talk.example.org")),
+            ("talk.example.org:80", Some(443), Some("talk.example.org")),
+            ("talk.example.org:8080", Some(8443), Some("talk.example.org:8443")),
+            ("[::1]:80", Some(8443), Some("[::1]:8443")),
+            ("talk.example.org@evil.example", Some(443), None),
+            ("talk.example.org/", Some(443), None),
+        ] {
+            assert_eq!(at_https(host, https).as_deref(), at, "{host}");
+        }
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Everything that needs the real server: it runs as its own process, on a port of its own, and is spoken to as
 //! visitors do. One binary, for link time.
 
+mod authority;
 mod breath;
 mod browser;
 mod caller;
@@ -28,6 +29,7 @@ mod openers;
 mod page;
 mod place;
 mod privacy;
+mod proxies;
 mod reader;
 mod relay;
 mod ring;
@@ -36,6 +38,7 @@ mod rules;
 mod sas;
 mod server;
 mod shape;
+mod sheets;
 mod shim;
 mod shipped;
 mod signalling;
