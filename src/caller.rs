@@ -57,7 +57,9 @@ pub use padding::PACKET_BYTES;
 pub use peer::PeerError;
 use signalling::{Signalling, SignallingError, Tap};
 
-use crate::protocol::{CallId, ClientMessage, Languages, ProblemCode, Relay, Role, ServerMessage, Side, Transport};
+use crate::protocol::{
+    CallId, ClientMessage, Languages, ProblemCode, Relay, Role, ServerMessage, Side, Struggling, Transport,
+};
 
 /// How long the server may take to answer `join`.
 const JOIN_DEADLINE: Duration = Duration::from_secs(5);
@@ -171,7 +173,8 @@ impl Caller {
     /// [`Error::Problem`] when the server refuses, [`Error::Timeout`] when it says nothing for five
     /// seconds, [`Error::Signalling`].
     pub async fn join(&mut self, languages: Languages, role: Role, avoid_recent: bool) -> Result<(), Error> {
-        self.signalling.send(&ClientMessage::Join { languages, role, avoid_recent }).await?;
+        let struggling = Struggling(false);
+        self.signalling.send(&ClientMessage::Join { languages, role, avoid_recent, struggling }).await?;
         let answered = timeout(JOIN_DEADLINE, self.answer(true));
         self.matched = answered.await.map_err(|_| Error::Timeout("waiting"))??;
         Ok(())

@@ -68,6 +68,9 @@ pub enum ClientMessage {
         role: Role,
         /// False lets somebody met a moment ago be met again, if they say so as well.
         avoid_recent: bool,
+        /// Whether one is struggling badly: two who are do not meet. Not on the wire where one is not.
+        #[serde(default, skip_serializing_if = "Struggling::is_not")]
+        struggling: Struggling,
     },
     /// Asks for a call with the server's own caller, which says again what it hears. Only when idle. It is a call like any
     /// other, with `matched` to begin with, but that nobody has to be waited for, that it lasts for half a minute at the
@@ -230,6 +233,18 @@ pub enum Role {
     Listen,
     /// Both are fine.
     Either,
+}
+
+/// Whether a visitor has said that they are struggling badly. Told to nobody, and printed nowhere.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Struggling(pub bool);
+
+impl Struggling {
+    /// Whether there is nothing to be said on the wire.
+    pub fn is_not(&self) -> bool {
+        !self.0
+    }
 }
 
 /// What a report says. Few and plain, so that nobody has to think about which it was.
@@ -453,6 +468,7 @@ impl Fingerprint {
 }
 
 silent!(Ufrag, Pwd, Fingerprint, PayloadType, Port, ResumeToken, Languages, Pause, CoolDown);
+silent!(Struggling);
 
 fn is_ice_chars(value: &str, least: usize, most: usize) -> bool {
     (least..=most).contains(&value.len())
@@ -566,7 +582,7 @@ mod tests {
         for row in rows(include_str!("../tests/fixtures/protocol/client.json")) {
             let message: ClientMessage = serde_json::from_value(row["frame"].clone()).expect("a frame");
             let printed = format!("{message:?}");
-            for secret in ["abcd", "wxyz", "abcdefghij", "000102", "49152", "\"en\"", "001122"] {
+            for secret in ["true)", "abcd", "wxyz", "abcdefghij", "000102", "49152", "\"en\"", "001122"] {
                 assert!(!printed.contains(secret), "{printed}");
             }
         }

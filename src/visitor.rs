@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use crate::clock::Now;
 use crate::mailbox::{Mail, Mailbox, Match, Person, TicketId, VisitorId};
 use crate::protocol::{
-    CallId, Category, ClientMessage, EndReason, Languages, ProblemCode, Role, ServerMessage, Setup, Side,
+    CallId, Category, ClientMessage, EndReason, Languages, ProblemCode, Role, ServerMessage, Setup, Side, Struggling,
 };
 
 /// How long a side may take to describe itself once it is its turn: the 20 s in which a visitor whose tab was
@@ -124,6 +124,8 @@ pub struct Wait {
     pub role: Role,
     /// Whether they mind meeting a recent partner again.
     pub avoid_recent: bool,
+    /// Whether they are struggling badly.
+    pub struggling: Struggling,
     /// When the waiting began.
     pub joined: Instant,
 }
@@ -320,11 +322,12 @@ impl Visitor {
                 self.phase = Phase::Idle;
                 effects.push(Effect::Welcome(None));
             }
-            ClientMessage::Join { languages, role, avoid_recent } => match self.phase {
+            ClientMessage::Join { languages, role, avoid_recent, struggling } => match self.phase {
                 Phase::Waiting(_) => effects.push(problem(ProblemCode::AlreadyWaiting, "already waiting")),
                 Phase::InCall(_) => effects.push(problem(ProblemCode::AlreadyInCall, "already in a call")),
                 Phase::New | Phase::Idle => {
-                    let wait = Wait { ticket: ticket(), languages, role, avoid_recent, joined: now.instant };
+                    let wait =
+                        Wait { ticket: ticket(), languages, role, avoid_recent, struggling, joined: now.instant };
                     self.wait(wait, effects);
                 }
             },
@@ -387,6 +390,10 @@ impl Visitor {
             ClientMessage::Connected { call } => {
                 if let Some(side) = self.call(call) {
                     side.connected |= side.negotiated.is_some();
+                    if side.connected {
+                        // There is no way back to one's place any more.
+                        side.wait = None;
+                    }
                 }
             }
         }

@@ -141,7 +141,7 @@ impl Line {
                 },
                 // Nobody is paired any more, and who would wait is told so before anything else.
                 Effect::Join(_) if *self.leaving.borrow() != Leaving::No => {}
-                Effect::Join(Wait { ticket, languages, role, avoid_recent, joined }) => {
+                Effect::Join(Wait { ticket, languages, role, avoid_recent, struggling, joined }) => {
                     let ticket = Ticket {
                         id: ticket,
                         visitor: self.id,
@@ -149,6 +149,7 @@ impl Line {
                         languages,
                         role,
                         avoid_recent,
+                        struggling,
                         joined,
                     };
                     house.matchmaker.join(ticket, self.mailbox.clone(), now.instant);

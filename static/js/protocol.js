@@ -31,6 +31,8 @@ const distinct = (least, most, check) => (value) =>
   && new Set(value).size === value.length;
 /** @type {Check} */
 const flag = (value) => typeof value === 'boolean';
+/** Said where it is so, and nowhere else. @type {Check} */
+const on = (value) => value === true;
 
 /**
  * An object with exactly these fields; a name that ends in `?` may be missing.
@@ -83,6 +85,7 @@ const client = schema({
     languages: distinct(1, MAX_LANGUAGES, text(/^[a-z]{2,3}$/)),
     role: oneOf('talk', 'listen', 'either'),
     avoid_recent: flag,
+    'struggling?': on,
   },
   hear_yourself: {},
   leave: {},

@@ -16,7 +16,7 @@
  * @typedef {{ type: 'matched', call: string, side: 'a' | 'b', offerer: boolean, relay: Relay, text_line?: true }} Matched
  *
  * @typedef {{ type: 'hello', resume?: string }
- *   | { type: 'join', languages: string[], role: Role, avoid_recent: boolean }
+ *   | { type: 'join' } & Wishes
  *   | { type: 'hear_yourself' | 'leave' }
  *   | PartnerFrame
  *   | { type: 'report', call: string, category: Category }
@@ -45,7 +45,7 @@
  *   | 'rejoining' | 'ended' | 'resting' | 'offline' | 'hearing' | 'heard'} Name
  * @typedef {'dismissed' | 'site' | 'system' | 'none' | 'busy' | 'ignored' | 'unsupported' | 'calls'} MicProblem
  * @typedef {'self' | 'left' | 'lost' | 'closing' | 'missed' | 'unverified' | 'reported' | 'told'} Ending
- * @typedef {{ languages: string[], role: Role, avoid_recent: boolean }} Wishes
+ * @typedef {{ languages: string[], role: Role, avoid_recent: boolean, struggling?: true }} Wishes
  * @typedef {'own' | 'deeper' | 'higher'} Voice what the partner is to hear
  * @typedef {'prompt' | 'quiet' | 'unreachable' | 'offer' | 'connecting' | 'weak' | 'rejoining' | 'restart' | 'fetch' | 'pause' | 'hearing' | 'report'} Timer
  * @typedef {{ microphone: 'fine' | 'silent' | 'unknown', sound: 'fine' | 'none' | 'unheard' | 'unknown', line: 'fine' | 'thin' | 'tcp' | 'none' }} Found

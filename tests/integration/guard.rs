@@ -63,7 +63,7 @@ async fn ask(server: &TestServer, host: u8, path: &str, headers: &str) -> String
 }
 
 /// A visitor of whom only the socket is real.
-struct Visitor(WebSocketStream<TcpStream>);
+pub struct Visitor(WebSocketStream<TcpStream>);
 
 impl Visitor {
     async fn try_arrive(server: &TestServer, host: u8, headers: &[(&'static str, &str)]) -> Result<Self, u16> {
@@ -86,15 +86,16 @@ impl Visitor {
         }
     }
 
-    async fn arrive(server: &TestServer, host: u8) -> Self {
+    /// Comes from 127.0.0.`host`.
+    pub async fn arrive(server: &TestServer, host: u8) -> Self {
         Self::try_arrive(server, host, &[]).await.expect("let in")
     }
 
-    async fn say(&mut self, frame: Value) {
+    pub async fn say(&mut self, frame: Value) {
         self.0.send(Message::text(frame.to_string())).await.expect("sent");
     }
 
-    async fn next(&mut self) -> Value {
+    pub async fn next(&mut self) -> Value {
         let next = async {
             loop {
                 match self.0.next().await.expect("a socket").expect("a frame") {
@@ -107,13 +108,13 @@ impl Visitor {
         timeout(DEADLINE, next).await.expect("a frame in time")
     }
 
-    /// The type of the answer.
-    async fn join(&mut self, language: &str) -> Value {
+    /// The answer.
+    pub async fn join(&mut self, language: &str) -> Value {
         self.say(json!({ "type": "join", "languages": [language], "role": "either", "avoid_recent": true })).await;
         self.next().await
     }
 
-    async fn leave(&mut self) {
+    pub async fn leave(&mut self) {
         self.say(json!({ "type": "leave" })).await;
     }
 
@@ -456,7 +457,7 @@ impl Visitor {
     }
 
     /// Fails when anything is said to this visitor soon.
-    async fn is_left_alone(&mut self) {
+    pub async fn is_left_alone(&mut self) {
         let said = timeout(Duration::from_millis(200), self.0.next()).await;
         assert!(said.is_err(), "{said:?}");
     }

@@ -38,6 +38,7 @@ mod signalling;
 mod sound;
 mod start;
 mod states;
+mod struggling;
 mod tls;
 mod typing;
 mod validators;

@@ -195,6 +195,14 @@ test('where the operator asks for a box, nothing begins before it is ticked', ()
   assert.equal(walk(...TALKING, 'end', 'again').state.name, 'asking', 'it is said once');
 });
 
+test('who has said that they are struggling badly says it at every join, until the page is gone', () => {
+  const wishes = { ...WISHES, struggling: true };
+  const start = { ...START, wishes };
+  assert.deepEqual(walk(start, 'ready', welcome(), 'granted').sent, [{ type: 'join', ...wishes }]);
+  const again = walk(start, 'ready', welcome(), 'granted', matched(), 'connected', 'end', 'again', 'granted');
+  assert.deepEqual(again.sent, [{ type: 'join', ...wishes }]);
+});
+
 test('leaving at once: microphone, call and socket, and only then away; the farewell keeps nobody', () => {
   for (const name of NAMES) {
     const { state, effects, did } = walk(...WAYS[name], 'vanish');

@@ -19,6 +19,8 @@ export const words = {
   'agree.first': 'Eins noch: Setz bitte das Häkchen.',
   'landing.start': 'Jemanden zum Reden finden',
   'landing.stranger': 'Am anderen Ende ist jemand Fremdes, keine Beratungsstelle.',
+  'struggling': 'Mir geht es gerade sehr schlecht',
+  'struggling.text': 'Du kannst hier auch mit jemandem reden. Am anderen Ende ist jemand Fremdes, keine Beratungsstelle. Zwei, die das beide sagen, bringen wir nicht zusammen.',
   'landing.next': 'Was dann passiert',
   'landing.next.1': 'Dein Browser fragt nach dem Mikrofon.',
   'landing.next.2': 'Wir suchen eine Person, die eine Sprache mit dir teilt.',

@@ -18,6 +18,8 @@ export const words = {
   'agree.first': 'One thing first: please tick the box.',
   'landing.start': 'Find someone to talk to',
   'landing.stranger': 'The other person is a stranger, not a counsellor.',
+  'struggling': 'I’m struggling badly right now',
+  'struggling.text': 'You can talk with someone here as well. They are a stranger, not a counsellor. Two people who both say this are not brought together.',
   'landing.next': 'What will happen',
   'landing.next.1': 'Your browser asks for the microphone.',
   'landing.next.2': 'We look for one person who shares a language with you.',

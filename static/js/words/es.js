@@ -19,6 +19,8 @@ export const words = {
   'agree.first': 'Una cosa antes: marca la casilla, por favor.',
   'landing.start': 'Encontrar a alguien con quien hablar',
   'landing.stranger': 'A la otra persona no la conoces, y no es terapeuta.',
+  'struggling': 'Ahora mismo lo estoy pasando muy mal',
+  'struggling.text': 'También puedes hablar con alguien aquí. A esa persona no la conoces, y no es terapeuta. No juntamos a dos personas que digan esto las dos.',
   'landing.next': 'Qué va a pasar',
   'landing.next.1': 'Tu navegador pide permiso para usar el micrófono.',
   'landing.next.2': 'Buscamos a una persona que comparta un idioma contigo.',

@@ -19,6 +19,8 @@ export const words = {
   'agree.first': 'Uma coisa antes: marque a caixa, por favor.',
   'landing.start': 'Encontrar alguém para conversar',
   'landing.stranger': 'Você não conhece a outra pessoa, e ela não é terapeuta.',
+  'struggling': 'Estou passando muito mal agora',
+  'struggling.text': 'Você também pode conversar com alguém aqui. Você não conhece essa pessoa, e ela não é terapeuta. Não juntamos duas pessoas que dizem isso as duas.',
   'landing.next': 'O que vai acontecer',
   'landing.next.1': 'Seu navegador pede acesso ao microfone.',
   'landing.next.2': 'Procuramos uma pessoa que tenha um idioma em comum com você.',

@@ -71,6 +71,8 @@ const SCENES = {
   'landing': [],
   'landing, wishes': [open('[data-in=landing] details')],
   'landing, help': [press('help')],
+  'landing, struggling': [press('struggling')],
+  'landing, struggling and help closed': [press('struggling'), press('help-close')],
   'landing, a box to tick': [() => view.settle({ age: 21, ask_rules: true })],
   'landing, incomplete': [() => { one('[data-part=incomplete]').hidden = false; }],
   'asking': [start],
@@ -140,6 +142,7 @@ function clear() {
   for (const dialog of document.querySelectorAll('dialog[open]')) dialog.close();
   for (const details of document.querySelectorAll('details[open]')) details.open = false;
   if (one('[data-part=still]').ariaPressed === 'true') press('still')();
+  if (one('[data-action=struggling]').ariaPressed === 'true') press('struggling')();
   view.settle({ age: 18, ask_rules: false });
   one('[data-part=incomplete]').hidden = true;
   callView.compare(null);
