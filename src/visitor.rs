@@ -322,7 +322,8 @@ impl Visitor {
                 self.phase = Phase::Idle;
                 effects.push(Effect::Welcome(None));
             }
-            ClientMessage::Join { languages, role, avoid_recent, struggling } => match self.phase {
+            // Whether it has been worked for is not for the rules to say.
+            ClientMessage::Join { languages, role, avoid_recent, struggling, proof: _ } => match self.phase {
                 Phase::Waiting(_) => effects.push(problem(ProblemCode::AlreadyWaiting, "already waiting")),
                 Phase::InCall(_) => effects.push(problem(ProblemCode::AlreadyInCall, "already in a call")),
                 Phase::New | Phase::Idle => {

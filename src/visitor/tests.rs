@@ -30,6 +30,7 @@ fn join() -> Input {
         role: Role::Either,
         avoid_recent: true,
         struggling: Struggling(false),
+        proof: None,
     })
 }
 

@@ -11,12 +11,14 @@
  * @typedef {'sexual' | 'hateful' | 'asking' | 'young' | 'other'} Category
  * @typedef {'actpass' | 'active' | 'passive'} Setup
  * @typedef {{ ufrag: string, pwd: string, fingerprint: string, setup: Setup, payload_type: number }} Description
+ * @typedef {{ challenge: string, target: string, most: number }} Puzzle
+ * @typedef {{ challenge: string, number: number }} Proof
  * @typedef {{ host?: string, transports: Transport[], username: string, credential: string }} Relay
  * @typedef {'udp' | 'tcp' | 'tls'} Transport
  * @typedef {{ type: 'matched', call: string, side: 'a' | 'b', offerer: boolean, relay: Relay, text_line?: true }} Matched
  *
  * @typedef {{ type: 'hello', resume?: string }
- *   | { type: 'join' } & Wishes
+ *   | { type: 'join', proof?: Proof } & Wishes
  *   | { type: 'hear_yourself' | 'leave' }
  *   | PartnerFrame
  *   | { type: 'report', call: string, category: Category }
@@ -30,6 +32,7 @@
  * @typedef {{ type: 'welcome', resume: string, call?: string }
  *   | { type: 'waiting' }
  *   | { type: 'slow_down', retry_after: number }
+ *   | { type: 'work' } & Puzzle
  *   | { type: 'cool_down', retry_after: number, category: Category }
  *   | Matched
  *   | PartnerFrame
@@ -60,6 +63,7 @@
  * @property {boolean} ready whether the scripts of a call are here
  * @property {boolean} hidden whether the tab is out of sight
  * @property {boolean} long whether the wait has been long
+ * @property {boolean} puzzled whether what the server asks for before one may wait takes a while
  * @property {number} pause for how many milliseconds the server asked not to be asked; 0 where it did not
  * @property {Category | null} category what was reported, where this visitor has to stay away
  * @property {string | null} past the call that has just ended and can still be reported
@@ -102,6 +106,8 @@
  *   | { type: 'frame', frame: ServerFrame }
  *   | { type: 'down' }
  *   | { type: 'ready' | 'missing' }
+ *   | { type: 'solved', proof: Proof }
+ *   | { type: 'puzzled' | 'unsolved' }
  *   | { type: 'broken', call: string }
  *   | { type: 'shaped', padded: boolean }
  *   | { type: 'described', description: Description }
@@ -113,7 +119,7 @@
  *   | { type: 'disguised', ok: boolean }
  *   | { type: 'hidden' | 'visible' | 'online' | 'pagehide' }
  *   | { type: 'timeout', timer: Timer }} Event
- *   From the visitor; the microphone; the socket; the scripts of a call; the call; the browser; the clock.
+ *   From the visitor; the microphone; the socket; the scripts of a call, and the worker that solves puzzles; the call; the browser; the clock.
  *
  * @typedef {{ do: 'unlock' | 'fetch' | 'ask' | 'release' | 'connect' | 'hurry' | 'renew' | 'disconnect'
  *     | 'restart' | 'summon' | 'dismiss' | 'vanish' | 'askToAgree' | 'stopTimers' }
@@ -124,9 +130,10 @@
  *   | { do: 'hangUp', bye: boolean, atOnce?: true }
  *   | { do: 'mute' | 'hold' | 'breathe', on: boolean }
  *   | { do: 'type', text: string }
+ *   | { do: 'solve', puzzle: Puzzle }
  *   | { do: 'speakAs', voice: Voice }
  *   | { do: 'wake', on: boolean }
- *   | { do: 'say', word: 'waiting.long' | 'muted' | 'unmuted' | 'type.unread' | 'voice.unheard' | 'hear.title' | 'breath.over' }
+ *   | { do: 'say', word: 'waiting.title' | 'waiting.long' | 'waiting.puzzle' | 'muted' | 'unmuted' | 'type.unread' | 'voice.unheard' | 'hear.title' | 'breath.over' }
  *   | { do: 'say', word: 'breath.mine' | 'breath.theirs', then: 'breath.mine.text' | 'breath.theirs.text' }
  *   | { do: 'startTimer', timer: Timer, ms: number }
  *   | { do: 'stopTimer', timer: Timer }} Effect
@@ -179,6 +186,13 @@
  * @property {(who: Who, text: string) => void} onLine one of the two has typed this; only where they may
  * @property {(emoji: number[]) => void} onEmoji the six to compare, once
  * @property {() => void} onUnverified there are none, or a certificate has changed: somebody may have come between
+ */
+
+/**
+ * @typedef {object} SolverHandlers
+ * @property {(proof: Proof) => void} onSolved
+ * @property {() => void} onLong it takes more than a moment
+ * @property {() => void} onFailed it cannot be solved here
  */
 
 /**

@@ -284,7 +284,7 @@ export class View {
     this.#put('ending-text', ending === 'unverified' ? 'ended.unverified.text' : null);
     this.#one('[data-part="ending-text"]').hidden = ending !== 'unverified';
     this.#put('offline-title', state.closing ? 'offline.closing' : 'offline.title');
-    this.#put('waiting-title', state.long ? 'waiting.long' : 'waiting.title');
+    this.#put('waiting-title', state.puzzled ? 'waiting.puzzle' : state.long ? 'waiting.long' : 'waiting.title');
     this.#one('[data-action="mute"]').setAttribute('aria-pressed', String(state.muted));
     this.#put('unpadded', state.padded ? null : 'unpadded');
     this.#one('[data-part="struggling"]').hidden = !this.#struggles || state.name !== 'landing';

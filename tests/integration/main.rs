@@ -44,3 +44,4 @@ mod typing;
 mod validators;
 mod voice;
 mod wire;
+mod work;

@@ -89,7 +89,7 @@ impl Visitor {
 fn join(languages: &[&str], role: Role) -> ClientMessage {
     let languages = languages.iter().map(|tag| (*tag).to_owned()).collect::<Vec<_>>();
     let languages = Languages::new(languages).expect("languages");
-    ClientMessage::Join { languages, role, avoid_recent: true, struggling: Struggling(false) }
+    ClientMessage::Join { languages, role, avoid_recent: true, struggling: Struggling(false), proof: None }
 }
 
 /// A description that nobody made.

@@ -97,6 +97,7 @@ const SCENES = {
   'waiting, still': [...waiting, press('still')],
   'waiting, guided': [...waiting, press('guide')],
   'waiting, long': [...waiting, { type: 'timeout', timer: 'quiet' }],
+  'waiting, a puzzle': [...waiting, { type: 'puzzled' }],
   'waiting, help': [...waiting, press('help')],
   'paused': [...waiting, frame('slow_down', { retry_after: 60 })],
   'cooling': [...waiting, frame('cool_down', { retry_after: HOUR, category: 'asking' })],

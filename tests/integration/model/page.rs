@@ -61,6 +61,7 @@ impl Page {
             role: *role,
             avoid_recent: *avoid_recent,
             struggling: *struggling,
+            proof: None,
         }
     }
 
