@@ -17,7 +17,7 @@ use tracing::level_filters::LevelFilter;
 
 pub use self::domain::{Acme, Contact, Directory, Domain, ListenHttp, NoContact, NoDirectory, NoDomain};
 pub use self::sources::{Refused, Stop};
-use crate::guard::Network;
+use crate::guard::{LEAST_CROWD, Network};
 use crate::hours::Hours;
 use crate::print::Sheet;
 use crate::protocol::Transport;
@@ -49,6 +49,10 @@ const MIN_SECRET_BYTES: usize = 16;
 
 /// The longest of [`Config::drain`]: a day. A longer call is a mistake in a number.
 const MAX_DRAIN: i64 = 24 * 60 * 60;
+
+/// The default of [`Config::work_above`], a second: twice what a hundred thousand people come to who each begin another
+/// conversation every two minutes.
+const WORK_ABOVE: u32 = 2_000;
 
 /// Anonymous one-on-one voice: one button, one stranger, nothing kept.
 #[derive(Debug, Parser)]
@@ -178,6 +182,12 @@ pub struct Config {
         help_heading = manual::VISITORS)]
     pub hours: Vec<Hours>,
 
+    /// How many joins a second, from everywhere together, are too many: above it every browser has to work for a moment
+    /// before it joins, the longer the more there are; 30 or more, which one network alone cannot be
+    #[arg(long, env = "SOTTO_WORK_ABOVE", value_name = "JOINS", default_value_t = WORK_ABOVE,
+        value_parser = value_parser!(u32).range(LEAST_CROWD as i64..), help_heading = manual::WHO)]
+    pub work_above: u32,
+
     /// How long calls may go on when the server is asked to stop, in seconds; it ends as soon as none is left. Whoever
     /// stops it has to wait for longer: Docker does so for 10 seconds, unless told otherwise
     #[arg(long, env = "SOTTO_DRAIN", value_name = "SECONDS", default_value_t = 5,
@@ -217,6 +227,7 @@ impl Default for Config {
             age: 18,
             ask_rules: false,
             hours: Vec::new(),
+            work_above: WORK_ABOVE,
             drain: 0,
             handover: false,
             log: LevelFilter::INFO,
@@ -525,6 +536,7 @@ mod tests {
             &["sotto", "--age", "12"],
             &["sotto", "--age", "100"],
             &["sotto", "--age", "eighteen"],
+            &["sotto", "--work-above", "29"],
             &["sotto", "--unknown"],
         ] {
             assert!(matches!(read(wrong), Err(Stop::Refused(_))), "{wrong:?}");

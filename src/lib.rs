@@ -126,7 +126,9 @@ impl Server {
         let mut seed = [0; 32];
         getrandom::fill(&mut seed)?;
         let (drain, handover) = (Duration::from_secs(config.drain.into()), config.handover);
-        let guard = Arc::new(Guard::new(seed, descriptors, config.trusted_proxies.clone(), Instant::now()));
+        let now = Instant::now();
+        let guard = Guard::new(seed, descriptors, config.trusted_proxies.clone(), now);
+        let guard = Arc::new(guard.asking_for_work_above(config.work_above, now));
         let door = Door::new(listener, tls.clone(), relay.clone(), Arc::clone(&guard))?.with_http(http);
         let domain = config.domains.first().cloned();
         let house = Arc::new(House::new(config, relay, guard, tls.clone()));

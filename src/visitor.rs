@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use crate::clock::Now;
 use crate::mailbox::{Mail, Mailbox, Match, Person, TicketId, VisitorId};
 use crate::protocol::{
-    CallId, Category, ClientMessage, EndReason, Languages, ProblemCode, Role, ServerMessage, Setup, Side,
+    CallId, Category, ClientMessage, EndReason, Languages, ProblemCode, Role, ServerMessage, Setup, Side, Struggling,
 };
 
 /// How long a side may take to describe itself once it is its turn: the 20 s in which a visitor whose tab was
@@ -133,6 +133,8 @@ pub struct Wait {
     pub role: Role,
     /// Whether they mind meeting a recent partner again.
     pub avoid_recent: bool,
+    /// Whether they are struggling badly.
+    pub struggling: Struggling,
     /// When the waiting began.
     pub joined: Instant,
 }
@@ -363,14 +365,15 @@ impl Visitor {
                 self.phase = Phase::Idle;
                 effects.push(Effect::Welcome(None));
             }
-            ClientMessage::Join { languages, role, avoid_recent } => match self.phase {
+            // Whether it has been worked for is not for the rules to say.
+            ClientMessage::Join { languages, role, avoid_recent, struggling, proof: _ } => match self.phase {
                 Phase::Waiting(_) => effects.push(problem(ProblemCode::AlreadyWaiting, "already waiting")),
                 Phase::InCall(_) => effects.push(problem(ProblemCode::AlreadyInCall, "already in a call")),
                 Phase::New | Phase::Idle => {
                     // Taken, so that nobody stands in one place twice; other wishes are no other place.
                     let place = self.memory.place.take().filter(|place| now.instant < place.until);
                     let joined = place.map_or(now.instant, |place| place.joined);
-                    self.wait(Wait { ticket: ticket(), languages, role, avoid_recent, joined }, effects);
+                    self.wait(Wait { ticket: ticket(), languages, role, avoid_recent, struggling, joined }, effects);
                 }
             },
             ClientMessage::HearYourself {} => match self.phase {
@@ -447,7 +450,8 @@ impl Visitor {
                 let Some(side) = self.call(call) else { return };
                 if side.negotiated.is_some() && !side.connected {
                     side.connected = true;
-                    if let (Some(wait), Some(partner)) = (&side.wait, side.matched.partner) {
+                    // There is no way back to one's place any more.
+                    if let (Some(wait), Some(partner)) = (side.wait.take(), side.matched.partner) {
                         let waited = side.since.saturating_duration_since(wait.joined);
                         effects.push(Effect::Waited(waited, Some(partner)));
                     }

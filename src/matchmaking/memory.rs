@@ -176,7 +176,7 @@ mod tests {
     use super::*;
     use crate::mailbox::{Inbox, mailbox};
     use crate::matchmaking::WIDEN_AFTER;
-    use crate::protocol::{Languages, Role};
+    use crate::protocol::{Languages, Role, Struggling};
 
     fn ticket(maker: &Matchmaker, role: Role, joined: Instant) -> Ticket {
         Ticket {
@@ -186,6 +186,7 @@ mod tests {
             languages: Languages::new(vec!["en".to_owned()]).expect("a language"),
             role,
             avoid_recent: true,
+            struggling: Struggling(false),
             joined,
         }
     }

@@ -29,6 +29,8 @@ fn join() -> Input {
         languages: Languages::new(vec!["en".to_owned()]).expect("a language"),
         role: Role::Either,
         avoid_recent: true,
+        struggling: Struggling(false),
+        proof: None,
     })
 }
 
@@ -187,6 +189,18 @@ fn a_second_join_changes_nothing() {
     scene.pass(QUICK);
     assert_eq!(scene.put(leave()), ["keep apart", "revoke", "tell gone Left"]);
     assert_eq!(scene.put(join()), ["send waiting", "join 2"]);
+}
+
+#[test]
+fn what_was_wished_for_is_forgotten_when_the_call_has_begun() {
+    let kept = |scene: &Scene| match &scene.visitor.phase {
+        Phase::InCall(call) => call.wait.is_some(),
+        phase => panic!("not in a call: {phase:?}"),
+    };
+    let mut scene = Scene::negotiated();
+    assert!(kept(&scene), "it may still lead back to one's place");
+    scene.put(connected());
+    assert!(!kept(&scene));
 }
 
 #[test]
@@ -633,9 +647,9 @@ impl House {
         for effect in effects {
             match effect {
                 Effect::Join(wait) => {
-                    let Wait { ticket, languages, role, avoid_recent, joined } = wait;
-                    let ticket =
-                        Ticket { id: ticket, visitor: *id, whence: None, languages, role, avoid_recent, joined };
+                    let Wait { ticket, languages, role, avoid_recent, struggling, joined } = wait;
+                    let (id, visitor, whence) = (ticket, *id, None);
+                    let ticket = Ticket { id, visitor, whence, languages, role, avoid_recent, struggling, joined };
                     self.maker.join(ticket, mailbox.clone(), self.now.instant);
                 }
                 Effect::LeaveQueue(ticket) => self.maker.leave(ticket),

@@ -15,11 +15,12 @@ use super::pulse::{Beat, Pulse};
 use super::{House, Leaving};
 use crate::clock::Now;
 use crate::echo;
-use crate::guard::{Home, Kind, Pass, Place};
+use crate::guard::work::Puzzle;
+use crate::guard::{Home, Kind, Pass, Place, Refusal};
 use crate::mailbox::{Inbox, Mail, Mailbox, Person, VisitorId, Whence, mailbox};
 use crate::matchmaking::Ticket;
 use crate::protocol::{
-    self, ClientMessage, CloseCode, CoolDown, Pause, ProblemCode, Relay, ResumeToken, ServerMessage,
+    self, ClientMessage, CloseCode, CoolDown, Pause, ProblemCode, Proof, Relay, ResumeToken, ServerMessage,
 };
 use crate::visitor::{Effect, Input, Visitor, Wait};
 
@@ -142,7 +143,7 @@ impl Line {
                 },
                 // Nobody is paired any more, and who would wait is told so before anything else.
                 Effect::Join(_) if *self.leaving.borrow() != Leaving::No => {}
-                Effect::Join(Wait { ticket, languages, role, avoid_recent, joined }) => {
+                Effect::Join(Wait { ticket, languages, role, avoid_recent, struggling, joined }) => {
                     let ticket = Ticket {
                         id: ticket,
                         visitor: self.id,
@@ -150,6 +151,7 @@ impl Line {
                         languages,
                         role,
                         avoid_recent,
+                        struggling,
                         joined,
                     };
                     house.matchmaker.join(ticket, self.mailbox.clone(), now.instant);
@@ -188,8 +190,9 @@ impl Line {
         Person { visitor: self.id, whence: Some(self.whence) }
     }
 
-    /// Why a `join` has to wait: reports of this network, or one too many from it. Counts it where it need not.
-    fn refuses(&self, now: Instant) -> Option<ServerMessage> {
+    /// Why a `join` has to wait: reports of this network, one too many from it, or too many in all. Counts it where it need
+    /// not.
+    fn refuses(&self, proof: Option<&Proof>, now: Instant) -> Option<ServerMessage> {
         if !self.visitor.is_idle() {
             return None;
         }
@@ -197,8 +200,13 @@ impl Line {
         if let Some((left, category)) = guard.cooling(&self.whence, now) {
             return Some(ServerMessage::CoolDown { retry_after: CoolDown::at_least(left), category });
         }
-        let wait = guard.wait(Kind::Drop, &self.home, now).or_else(|| guard.take(Kind::Join, &self.home, now).err())?;
-        Some(slow_down(wait))
+        if let Some(wait) = guard.wait(Kind::Drop, &self.home, now) {
+            return Some(slow_down(wait));
+        }
+        Some(match guard.join(&self.home, proof, now).err()? {
+            Refusal::Wait(wait) => slow_down(wait),
+            Refusal::Work(Puzzle { challenge, target, most }) => ServerMessage::Work { challenge, target, most },
+        })
     }
 
     /// A place for an echo, or how long there will be none.
@@ -382,12 +390,15 @@ impl Pump {
                 }
             }
             Ok(message) => {
-                let joins = matches!(message, ClientMessage::Join { .. });
-                let begins = joins || matches!(message, ClientMessage::HearYourself {});
+                let begins = matches!(message, ClientMessage::Join { .. } | ClientMessage::HearYourself {});
                 if begins && *self.line.leaving.borrow() != Leaving::No {
                     return self.say_closing(Duration::ZERO).await;
                 }
-                match joins.then(|| self.line.refuses(now)).flatten() {
+                let refusal = match &message {
+                    ClientMessage::Join { proof, .. } => self.line.refuses(proof.as_ref(), now),
+                    _ => None,
+                };
+                match refusal {
                     Some(refusal) => self.send(vec![refusal]).await,
                     None => self.put(Input::Frame(message)).await,
                 }

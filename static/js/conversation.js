@@ -4,7 +4,7 @@
  * beside those of `machine.js`, which has the picture of all of them.
  */
 
-import { ask, CLOSES, go, LEAVE, NO_CALL, NOTHING_FOUND, send, startTimer, stay, toHeard, toLanding, wait } from './machine.js';
+import { ask, CLOSES, go, join, LEAVE, NO_CALL, NOTHING_FOUND, send, startTimer, stay, toHeard, toLanding, wait } from './machine.js';
 
 /** @typedef {import('./types.js').Name} Name */
 /** @typedef {import('./types.js').State} State */
@@ -31,6 +31,8 @@ export const MS = {
   rejoining: 30_000,
   /** The same where the server is gone or knows nothing of the call, so that nobody can begin ICE anew. */
   forgotten: 5_000,
+  /** A puzzle that this browser cannot solve: the crowd that it was asked for may have gone by then. */
+  unsolved: 30_000,
   /** One restart is given this long before the next. */
   restart: 4_000,
   /** To say a few words and have them back. Under the 30 s that the server gives it. */
@@ -298,14 +300,22 @@ const backInQueue = (state, frame, effect) => {
   return { ...step, state: usually(step.state, frame).state };
 };
 
+/**
+ * Not now, and the page tries again by itself.
+ * @param {State} state
+ * @param {number} pause in milliseconds
+ */
+const toPaused = (state, pause) => go(state, 'paused', { pause }, startTimer('pause', pause));
+
 /** @type {import('./types.js').Rows['frames']} */
 const FRAMES = {
   waiting: {
-    waiting: usually,
-    slow_down: (state, frame) => {
-      const pause = frame.retry_after * 1000;
-      return go(state, 'paused', { pause }, startTimer('pause', pause));
+    waiting: (state, frame) => {
+      const step = state.puzzled ? stay(state, { puzzled: false }, { do: 'say', word: 'waiting.title' }) : stay(state);
+      return { ...step, state: usually(step.state, frame).state };
     },
+    slow_down: (state, frame) => toPaused(state, frame.retry_after * 1000),
+    work: (state, { challenge, target, most }) => stay(state, {}, { do: 'solve', puzzle: { challenge, target, most } }),
     cool_down: (state, { retry_after, category }) =>
       go(state, 'cooling', { up: false, pause: retry_after * 1000, category }, { do: 'release' }, { do: 'disconnect' }),
     matched: (state, match) =>
@@ -358,6 +368,12 @@ const FRAMES = {
 
 /** @type {import('./types.js').Rows['events']} */
 const EVENTS = {
+  waiting: {
+    // On another socket it is asked for anew.
+    solved: (state, { proof }) => stay(state, {}, ...(state.up ? [join(state, proof)] : [])),
+    puzzled: (state) => stay(state, { puzzled: true }, { do: 'say', word: 'waiting.puzzle' }),
+    unsolved: (state) => toPaused(state, MS.unsolved),
+  },
   paused: {
     stop: toLanding,
     timeout: (state) => wait(state),

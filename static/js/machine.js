@@ -51,6 +51,7 @@ export const INITIAL = {
   hidden: false,
   long: false,
   usual: null,
+  puzzled: false,
   pause: 0,
   category: null,
   past: null,
@@ -104,7 +105,7 @@ export const stay = (state, changes = {}, ...effects) => ({ state: { ...state, .
  * @returns {Step}
  */
 export const go = (state, name, changes, ...effects) => ({
-  state: { ...state, pause: 0, category: null, past: null, ...changes, name },
+  state: { ...state, puzzled: false, pause: 0, category: null, past: null, ...changes, name },
   effects: [{ do: 'stopTimers' }, ...effects],
 });
 
@@ -178,8 +179,11 @@ export const toHeard = (state, changes = {}) =>
   go(state, 'heard', { ...NO_CALL, up: false, closing: false, sounding: false, ...changes },
     { do: 'release' }, LEAVE, { do: 'hangUp', bye: true }, { do: 'disconnect' });
 
-/** @param {State} state */
-const join = (state) => send({ type: 'join', ...state.wishes });
+/**
+ * @param {State} state
+ * @param {import('./types.js').Proof} [proof] where the server has asked for one
+ */
+export const join = (state, proof) => send({ type: 'join', ...state.wishes, ...(proof && { proof }) });
 
 /** @param {State} state */
 const joinAtLast = (state) => stay(state, {}, { do: 'stopTimer', timer: 'unreachable' }, join(state));

@@ -22,7 +22,8 @@ const preferences = openPreferences(() => window.localStorage);
  * long.
  */
 const WITH_TALK = ['allowance', 'beat', 'call', 'call-view', 'channel', 'description', 'device', 'disguise', 'emoji', 'guide',
-  'guide-view', 'hear-view', 'meter', 'minutes', 'openers-view', 'panel', 'protocol', 'safety-view', 'sas', 'shaper', 'summons', 'text', 'verification'];
+  'guide-view', 'hear-view', 'meter', 'minutes', 'openers-view', 'panel', 'protocol', 'safety-view', 'sas', 'shaper', 'solver', 'summons', 'text',
+  'verification', 'workers'];
 let state = INITIAL;
 /** With the rest of its rows as soon as they are here. */
 let reduce = machine(FIRST);
@@ -213,8 +214,12 @@ function carryOut(effect) {
       return startTimer(effect.timer, effect.ms);
     case 'stopTimer':
       return stopTimer(effect.timer);
+    case 'solve':
+      return inTalk((it) => it.solve(effect.puzzle));
     case 'stopTimers':
-      return [...timers.keys()].forEach(stopTimer);
+      [...timers.keys()].forEach(stopTimer);
+      // Belongs to the state that began it, too.
+      return inTalk((it) => it.solve(null));
   }
 }
 

@@ -15,7 +15,9 @@ import { Meter } from './meter.js';
 import { OpenersView } from './openers-view.js';
 import { Panel } from './panel.js';
 import { Shaper } from './shaper.js';
+import { Solver } from './solver.js';
 import { Summons } from './summons.js';
+import { workers } from './workers.js';
 
 /** A microphone that gives nothing but zeros for this long has been taken away. */
 const DEAD_MS = 1_000;
@@ -31,6 +33,7 @@ export class Talk {
   #device;
   #summons;
   #shaper;
+  #solver;
   /** @type {Call | null} */
   #call = null;
   /** @type {import('./types.js').Voice} */
@@ -78,7 +81,16 @@ export class Talk {
     this.#dispatch = dispatch;
     this.#meter = new Meter(window, (who, level) => view.level(who, level));
     this.#summons = new Summons(window);
-    this.#shaper = new Shaper(window);
+    const start = workers(window);
+    this.#shaper = new Shaper(window, start);
+    this.#solver = new Solver(start, {
+      setTimer: (run, ms) => window.setTimeout(run, ms),
+      clearTimer: (timer) => window.clearTimeout(timer),
+    }, {
+      onSolved: (proof) => dispatch({ type: 'solved', proof }),
+      onLong: () => dispatch({ type: 'puzzled' }),
+      onFailed: () => dispatch({ type: 'unsolved' }),
+    });
     view.add(new Panel(window.document, {
       say: words.say,
       onOpen: (open) => dispatch({ type: 'typing', open }),
@@ -94,6 +106,12 @@ export class Talk {
     this.#meter.unlock();
     // The network may have failed it the last time.
     void this.#shaper.start();
+  }
+
+  /** What the server asks for before it lets anybody join; nothing when it is not wanted any more. @param {import('./types.js').Puzzle | null} puzzle */
+  solve(puzzle) {
+    if (puzzle) this.#solver.solve(puzzle);
+    else this.#solver.stop();
   }
 
   /**

@@ -11,12 +11,14 @@
  * @typedef {'sexual' | 'hateful' | 'asking' | 'young' | 'other'} Category
  * @typedef {'actpass' | 'active' | 'passive'} Setup
  * @typedef {{ ufrag: string, pwd: string, fingerprint: string, setup: Setup, payload_type: number }} Description
+ * @typedef {{ challenge: string, target: string, most: number }} Puzzle
+ * @typedef {{ challenge: string, number: number }} Proof
  * @typedef {{ host?: string, transports: Transport[], username: string, credential: string }} Relay
  * @typedef {'udp' | 'tcp' | 'tls'} Transport
  * @typedef {{ type: 'matched', call: string, side: 'a' | 'b', offerer: boolean, relay: Relay, text_line?: true }} Matched
  *
  * @typedef {{ type: 'hello', resume?: string }
- *   | { type: 'join', languages: string[], role: Role, avoid_recent: boolean }
+ *   | { type: 'join', proof?: Proof } & Wishes
  *   | { type: 'hear_yourself' | 'leave' }
  *   | PartnerFrame
  *   | { type: 'report', call: string, category: Category }
@@ -30,6 +32,7 @@
  * @typedef {{ type: 'welcome', resume: string, call?: string }
  *   | { type: 'waiting', usual?: Usual }
  *   | { type: 'slow_down', retry_after: number }
+ *   | { type: 'work' } & Puzzle
  *   | { type: 'cool_down', retry_after: number, category: Category }
  *   | Matched
  *   | PartnerFrame
@@ -45,7 +48,7 @@
  *   | 'rejoining' | 'ended' | 'resting' | 'offline' | 'hearing' | 'heard'} Name
  * @typedef {'dismissed' | 'site' | 'system' | 'none' | 'busy' | 'ignored' | 'unsupported' | 'calls'} MicProblem
  * @typedef {'self' | 'left' | 'lost' | 'closing' | 'missed' | 'unverified' | 'reported' | 'told'} Ending
- * @typedef {{ languages: string[], role: Role, avoid_recent: boolean }} Wishes
+ * @typedef {{ languages: string[], role: Role, avoid_recent: boolean, struggling?: true }} Wishes
  * @typedef {'own' | 'deeper' | 'higher'} Voice what the partner is to hear
  * @typedef {'none' | 'few' | 'over' | 'asked' | 'on'} Minutes
  *   How the ten minutes stand: nobody has wished for them; they are meant to be few; they have gone by; this side would like
@@ -65,6 +68,7 @@
  * @property {boolean} hidden whether the tab is out of sight
  * @property {boolean} long whether the wait has been long
  * @property {Usual | null} usual how it usually is at this hour, as far as the server has seen
+ * @property {boolean} puzzled whether what the server asks for before one may wait takes a while
  * @property {number} pause for how many milliseconds the server asked not to be asked; 0 where it did not
  * @property {Category | null} category what was reported, where this visitor has to stay away
  * @property {string | null} past the call that has just ended and can still be reported
@@ -116,6 +120,8 @@
  *   | { type: 'frame', frame: ServerFrame }
  *   | { type: 'down' }
  *   | { type: 'ready' | 'missing' }
+ *   | { type: 'solved', proof: Proof }
+ *   | { type: 'puzzled' | 'unsolved' }
  *   | { type: 'broken', call: string }
  *   | { type: 'shaped', padded: boolean }
  *   | { type: 'described', description: Description }
@@ -128,7 +134,7 @@
  *   | { type: 'disguised', ok: boolean }
  *   | { type: 'hidden' | 'visible' | 'online' | 'pagehide' }
  *   | { type: 'timeout', timer: Timer }} Event
- *   From the visitor; the microphone; the socket; the scripts of a call; the call; the browser; the clock.
+ *   From the visitor; the microphone; the socket; the scripts of a call, and the worker that solves puzzles; the call; the browser; the clock.
  *
  * @typedef {{ do: 'unlock' | 'fetch' | 'ask' | 'release' | 'connect' | 'hurry' | 'renew' | 'disconnect'
  *     | 'restart' | 'goOn' | 'summon' | 'dismiss' | 'vanish' | 'askToAgree' | 'stopTimers' }
@@ -139,9 +145,10 @@
  *   | { do: 'hangUp', bye: boolean, atOnce?: true }
  *   | { do: 'mute' | 'hold' | 'breathe', on: boolean }
  *   | { do: 'type', text: string }
+ *   | { do: 'solve', puzzle: Puzzle }
  *   | { do: 'speakAs', voice: Voice }
  *   | { do: 'wake', on: boolean }
- *   | { do: 'say', word: 'waiting.long' | 'muted' | 'unmuted' | 'type.unread' | 'voice.unheard' | 'hear.title' | 'breath.over' | 'minutes.few' | 'minutes.asked' | 'minutes.on' | Opener }
+ *   | { do: 'say', word: 'waiting.title' | 'waiting.long' | 'waiting.puzzle' | 'muted' | 'unmuted' | 'type.unread' | 'voice.unheard' | 'hear.title' | 'breath.over' | 'minutes.few' | 'minutes.asked' | 'minutes.on' | Opener }
  *   | { do: 'say', word: 'breath.mine' | 'breath.theirs' | 'minutes.over', then: 'breath.mine.text' | 'breath.theirs.text' | 'minutes.over.text' }
  *   | { do: 'startTimer', timer: Timer, ms: number }
  *   | { do: 'stopTimer', timer: Timer }} Effect
@@ -195,6 +202,13 @@
  * @property {(who: Who, text: string) => void} onLine one of the two has typed this; only where they may
  * @property {(emoji: number[]) => void} onEmoji the six to compare, once
  * @property {() => void} onUnverified there are none, or a certificate has changed: somebody may have come between
+ */
+
+/**
+ * @typedef {object} SolverHandlers
+ * @property {(proof: Proof) => void} onSolved
+ * @property {() => void} onLong it takes more than a moment
+ * @property {() => void} onFailed it cannot be solved here
  */
 
 /**

@@ -32,5 +32,6 @@ fn a_week_of_strangers_on_bad_lines() {
         );
         assert!(tally.crashes > 300 && tally.refused > 0, "{tally:?}");
         assert!(tally.reported > 300 && tally.parted > 0, "{tally:?}");
+        assert!(tally.struggling > 1_000 && tally.spared > 0, "{tally:?}");
     }
 }

@@ -8,7 +8,7 @@ use serde_json::Value;
 use sotto::caller::signalling::{Signalling, SignallingError, Tap};
 use sotto::protocol::{
     CallId, ClientMessage, Description, EndReason, Fingerprint, Languages, PayloadType, ProblemCode, Pwd, ResumeToken,
-    Role, ServerMessage, Setup, Side, Ufrag,
+    Role, ServerMessage, Setup, Side, Struggling, Ufrag,
 };
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::Message;
@@ -89,7 +89,8 @@ impl Visitor {
 
 fn join(languages: &[&str], role: Role) -> ClientMessage {
     let languages = languages.iter().map(|tag| (*tag).to_owned()).collect::<Vec<_>>();
-    ClientMessage::Join { languages: Languages::new(languages).expect("languages"), role, avoid_recent: true }
+    let languages = Languages::new(languages).expect("languages");
+    ClientMessage::Join { languages, role, avoid_recent: true, struggling: Struggling(false), proof: None }
 }
 
 /// A description that nobody made.
@@ -475,8 +476,11 @@ async fn those_who_do_not_mind_meet_again_at_once() {
     one.send(ClientMessage::Leave {}).await;
     assert_eq!(other.next().await, ServerMessage::Ended { call, why: EndReason::Left });
     for visitor in [&mut one, &mut other] {
-        let languages = Languages::new(vec!["en".to_owned()]).expect("a language");
-        visitor.send(ClientMessage::Join { languages, role: Role::Either, avoid_recent: false }).await;
+        let mut join = join(&["en"], Role::Either);
+        if let ClientMessage::Join { avoid_recent, .. } = &mut join {
+            *avoid_recent = false;
+        }
+        visitor.send(join).await;
     }
     assert_eq!(one.matched().await.0, other.matched().await.0);
     server.stop().await;

@@ -17,6 +17,9 @@ const OTHER = '11111111-2222-4333-8444-555555555555';
 const WISHES = { languages: ['de', 'en'], role: 'listen', avoid_recent: true };
 const DESCRIPTION = { ufrag: 'abcd', pwd: 'abcdefghijklmnopqrstuv', fingerprint: '00'.repeat(32), setup: 'actpass', payload_type: 111 };
 
+const PUZZLE = { challenge: '0a'.repeat(32), target: '0b'.repeat(32), most: 25_000 };
+const PROOF = { challenge: PUZZLE.challenge, number: 24_999 };
+
 const frame = (type, fields = {}) => ({ type: 'frame', frame: { type, ...fields } });
 const timeout = (timer) => ({ type: 'timeout', timer });
 const matched = (offerer = true, call = CALL, more = {}) =>
@@ -87,6 +90,7 @@ const EVENTS = [
   { type: 'opener', chance: 0 }, { type: 'opener', chance: 0.999 },
   { type: 'typing', open: true }, { type: 'typing', open: false }, { type: 'type', text: 'hello' }, line('me'), line('them'),
   found(), found('silent', 'unknown', 'tcp'),
+  frame('work', PUZZLE), { type: 'solved', proof: PROOF }, { type: 'puzzled' }, { type: 'unsolved' },
 ];
 
 const label = (event) => [event.type, event.agreed?.toString(), event.open, event.on?.toString(), event.line?.who, event.voice, event.ok?.toString(), event.frame?.type, event.frame?.why, event.timer, event.problem, event.frame?.call?.slice(0, 4), event.found?.microphone, event.chance?.toString(), event.minutes, event.short ? 'short' : ''].filter(Boolean).join(' ');
@@ -119,6 +123,7 @@ for (const name of NAMES) {
       if (effects.some(({ frame }) => frame?.type === 'join')) assert.equal(state.alone, false, 'nobody is met who was not asked for');
       if (effects.some(({ frame }) => frame?.type === 'hear_yourself')) assert.equal(state.alone, true);
       assert.ok(!state.sounding || state.name === 'hearing');
+      assert.ok(!state.puzzled || state.name === 'waiting');
       assert.equal(state.problem !== null, state.name === 'mic-problem');
       assert.equal(state.pause > 0, ['paused', 'cooling'].includes(state.name));
       assert.equal(state.category !== null, state.name === 'cooling');
@@ -199,6 +204,42 @@ test('where the operator asks for a box, nothing begins before it is ticked', ()
   assert.equal(walk(...TALKING, 'end', 'again').state.name, 'asking', 'it is said once');
 });
 
+test('a puzzle is solved while the page waits, and the join goes out once more with what was found', () => {
+  const asked = walk(...WAITING, frame('work', PUZZLE));
+  assert.deepEqual([asked.state.name, asked.state.puzzled, asked.effects], ['waiting', false, [{ do: 'solve', puzzle: PUZZLE }]]);
+  const long = walk(...WAITING, frame('work', PUZZLE), 'puzzled');
+  assert.deepEqual([long.state.puzzled, said(long)], [true, ['waiting.puzzle']]);
+  const solved = walk(...WAITING, frame('work', PUZZLE), 'puzzled', { type: 'solved', proof: PROOF });
+  assert.deepEqual(solved.sent, [{ type: 'join', ...WISHES, proof: PROOF }]);
+  const waits = walk(...WAITING, frame('work', PUZZLE), 'puzzled', { type: 'solved', proof: PROOF }, frame('waiting'));
+  assert.deepEqual([waits.state.puzzled, said(waits)], [false, ['waiting.title']]);
+  assert.deepEqual(said(walk(...WAITING, frame('work', PUZZLE), { type: 'solved', proof: PROOF }, frame('waiting'))), [], 'what took no time is not spoken of');
+  // What it was found for is gone with the socket: the next one asks anew.
+  const lost = walk(...WAITING, frame('work', PUZZLE), 'down', { type: 'solved', proof: PROOF });
+  assert.deepEqual([lost.state.name, lost.sent], ['waiting', []]);
+  assert.deepEqual(walk(...WAITING, frame('work', PUZZLE), 'down', welcome()).sent, [{ type: 'join', ...WISHES }]);
+});
+
+test('who stops waiting stops working, and what cannot be solved is a pause and no dead end', () => {
+  const stopped = walk(...WAITING, frame('work', PUZZLE), 'puzzled', 'stop');
+  assert.deepEqual([stopped.state.name, stopped.did.includes('stopTimers')], ['landing', true]);
+  assert.deepEqual(walk(...WAITING, frame('work', PUZZLE), 'stop', { type: 'solved', proof: PROOF }).effects, []);
+  const { state, effects } = walk(...WAITING, frame('work', PUZZLE), 'unsolved');
+  assert.deepEqual([state.name, state.pause], ['paused', MS.unsolved]);
+  assert.deepEqual(effects, [{ do: 'stopTimers' }, { do: 'startTimer', timer: 'pause', ms: MS.unsolved }]);
+  assert.deepEqual(walk(...WAITING, 'unsolved', timeout('pause')).sent, [{ type: 'join', ...WISHES }]);
+});
+
+test('who has said that they are struggling badly says it at every join, until the page is gone', () => {
+  const wishes = { ...WISHES, struggling: true };
+  const start = { ...START, wishes };
+  assert.deepEqual(walk(start, 'ready', welcome(), 'granted').sent, [{ type: 'join', ...wishes }]);
+  const again = walk(start, 'ready', welcome(), 'granted', matched(), 'connected', 'end', 'again', 'granted');
+  assert.deepEqual(again.sent, [{ type: 'join', ...wishes }]);
+  assert.deepEqual(walk(start, 'ready', welcome(), 'granted', frame('work', PUZZLE), { type: 'solved', proof: PROOF }).sent,
+    [{ type: 'join', ...wishes, proof: PROOF }]);
+});
+
 test('leaving at once: microphone, call and socket, and only then away; the farewell keeps nobody', () => {
   for (const name of NAMES) {
     const { state, effects, did } = walk(...WAYS[name], 'vanish');
@@ -244,7 +285,7 @@ test('until the scripts of a call are here, the rows of the first page do what a
   const can = EVENTS.filter(({ type, frame: sent, timer }) =>
     (sent ? ['welcome', 'waiting', 'problem', 'closing'].includes(sent.type) : timer ? timer in FIRST_MS
       : !['ready', 'checked', 'connected', 'weak', 'failed', 'bye', 'unverified', 'described', 'gathered', 'broken', 'renewed', 'line',
-        'their-breath', 'disguised', 'found', 'opener', 'minutes'].includes(type)));
+        'their-breath', 'disguised', 'found', 'opener', 'minutes', 'solved', 'puzzled', 'unsolved'].includes(type)));
   const states = new Map([[key(INITIAL), INITIAL]]);
   for (const state of states.values()) {
     for (const event of can) {

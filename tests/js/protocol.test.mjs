@@ -63,6 +63,8 @@ for (const [name, frame] of Object.entries({
   'a user name of another kind': withRelay({ username: 'alice' }),
   'a credential with a line break': withRelay({ credential: 'ab\ncd' }),
   'a third side': { ...matched, side: 'c' },
+  'more work than anybody is to do': { type: 'work', challenge: '0'.repeat(64), target: '0'.repeat(64), most: 1_000_001 },
+  'a target of another length': { type: 'work', challenge: '0'.repeat(64), target: '0'.repeat(62), most: 1 },
   'no typing said in so many words': { ...matched, text_line: false },
   'typing by any other word': { ...matched, text_line: 'true' },
   'an hour that is like none': { type: 'waiting', usual: 'busy' },

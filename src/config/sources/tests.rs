@@ -41,6 +41,7 @@ const ROWS: &[Row] = &[
     ("age", Number, ["13", "21", "99"], "12", &[]),
     ("ask-rules", Switch, ["yes", "no", "yes"], "2", &[]),
     ("hours", List, ["20:00-23:00 UTC", "mon-fri 20:00-23:00 Europe/Berlin", "sat 14:00-18:00 UTC"], "evenings", &[]),
+    ("work-above", Number, ["30", "500", "4000"], "29", &[]),
     ("drain", Number, ["0", "60", "86400"], "86401", &[]),
     ("handover", Switch, ["yes", "no", "yes"], "-1", &[]),
     ("log", Text, ["off", "debug", "trace"], "loud", &[]),

@@ -103,6 +103,7 @@ export const words = {
   'unpadded': 'Dieser Browser kann vor dem Netz nicht verbergen, wann jemand spricht. Was gesagt wird, bleibt verborgen.',
   'ended.reported': 'Du bist gegangen. Danke, dass du es uns gesagt hast.',
   'ended.told': 'Danke, dass du es uns gesagt hast.',
+  'waiting.puzzle': 'Gerade kommen viele auf einmal. Dein Browser löst eine kleine Aufgabe, und dann bist du dabei.',
   'paused.title': 'Wir machen eine kleine Pause. Um {time} kannst du es wieder versuchen.',
   'paused.text': 'Bleib hier, dann versuchen wir es für dich.',
   'cooling.title': 'Bis {time} kannst du hier an keinem Gespräch teilnehmen.',

@@ -21,6 +21,8 @@ export const words = {
   'landing.stranger': 'Am anderen Ende ist jemand Fremdes, keine Beratungsstelle.',
   'hours.today': 'Hier kommen Menschen zwischen {from} und {to} Uhr zusammen.',
   'hours.next': 'Das nächste Mal kommen hier Menschen zusammen: {when}.',
+  'struggling': 'Mir geht es gerade sehr schlecht',
+  'struggling.text': 'Du kannst hier auch mit jemandem reden. Am anderen Ende ist jemand Fremdes, keine Beratungsstelle. Zwei, die das beide sagen, bringen wir nicht zusammen.',
   'landing.next': 'Was dann passiert',
   'landing.next.1': 'Dein Browser fragt nach dem Mikrofon.',
   'landing.next.2': 'Wir suchen eine Person, die eine Sprache mit dir teilt.',

@@ -102,6 +102,7 @@ export const words = {
   'unpadded': 'This browser can’t hide from a network when somebody speaks. What is said stays hidden.',
   'ended.reported': 'You’ve left. Thank you for telling us.',
   'ended.told': 'Thank you for telling us.',
+  'waiting.puzzle': 'Many people have come at once. Your browser is solving a small puzzle, and then you join the others.',
   'paused.title': 'Let’s pause for a moment. You can try again at {time}.',
   'paused.text': 'Stay here, and we’ll try for you.',
   'cooling.title': 'You can’t join conversations here until {time}.',

@@ -20,6 +20,8 @@ export const words = {
   'landing.stranger': 'The other person is a stranger, not a counsellor.',
   'hours.today': 'People come here between {from} and {to}.',
   'hours.next': 'The next time people come here: {when}.',
+  'struggling': 'I’m struggling badly right now',
+  'struggling.text': 'You can talk with someone here as well. They are a stranger, not a counsellor. Two people who both say this are not brought together.',
   'landing.next': 'What will happen',
   'landing.next.1': 'Your browser asks for the microphone.',
   'landing.next.2': 'We look for one person who shares a language with you.',

@@ -103,6 +103,7 @@ export const words = {
   'unpadded': 'Este navegador no puede ocultar a la red cuándo habla alguien. Lo que se dice sigue oculto.',
   'ended.reported': 'Has salido de la conversación. Gracias por contárnoslo.',
   'ended.told': 'Gracias por contárnoslo.',
+  'waiting.puzzle': 'Han llegado muchas personas a la vez. Tu navegador está resolviendo un pequeño problema, y después te unes a las demás.',
   'paused.title': 'Hagamos una pequeña pausa. Puedes volver a intentarlo a las {time}.',
   'paused.text': 'Quédate aquí y lo intentaremos por ti.',
   'cooling.title': 'Aquí no puedes entrar en conversaciones hasta esta hora: {time}.',

@@ -21,6 +21,8 @@ export const words = {
   'landing.stranger': 'A la otra persona no la conoces, y no es terapeuta.',
   'hours.today': 'Aquí viene gente de {from} a {to}.',
   'hours.next': 'La próxima vez que viene gente: {when}.',
+  'struggling': 'Ahora mismo lo estoy pasando muy mal',
+  'struggling.text': 'También puedes hablar con alguien aquí. A esa persona no la conoces, y no es terapeuta. No juntamos a dos personas que digan esto las dos.',
   'landing.next': 'Qué va a pasar',
   'landing.next.1': 'Tu navegador pide permiso para usar el micrófono.',
   'landing.next.2': 'Buscamos a una persona que comparta un idioma contigo.',

@@ -103,6 +103,7 @@ export const words = {
   'unpadded': 'Ce navigateur ne peut pas cacher au réseau quand quelqu’un parle. Ce qui est dit reste caché.',
   'ended.reported': 'Vous avez quitté la conversation. Merci de nous l’avoir dit.',
   'ended.told': 'Merci de nous l’avoir dit.',
+  'waiting.puzzle': 'Beaucoup de personnes sont arrivées en même temps. Votre navigateur résout un petit problème, puis vous rejoindrez les autres.',
   'paused.title': 'Faisons une petite pause. Vous pourrez réessayer à {time}.',
   'paused.text': 'Restez ici, et nous essaierons pour vous.',
   'cooling.title': 'Vous ne pouvez pas rejoindre de conversation ici jusqu’à {time}.',

@@ -25,6 +25,8 @@ export const words = {
   'landing.stranger': 'Vous ne connaissez pas l’autre personne, et elle n’est pas thérapeute.',
   'hours.today': 'Des gens viennent ici entre {from} et {to}.',
   'hours.next': 'La prochaine fois que des gens viennent ici : {when}.',
+  'struggling': 'Je vais très mal en ce moment',
+  'struggling.text': 'Vous pouvez aussi parler avec quelqu’un ici. Vous ne connaissez pas cette personne, et elle n’est pas thérapeute. Nous ne réunissons pas deux personnes qui disent cela toutes les deux.',
   'landing.next': 'Ce qui va se passer',
   'landing.next.1': 'Votre navigateur demande l’accès au micro.',
   'landing.next.2': 'Nous cherchons une personne qui partage une langue avec vous.',

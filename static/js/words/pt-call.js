@@ -103,6 +103,7 @@ export const words = {
   'unpadded': 'Este navegador não consegue esconder da rede quando alguém fala. O que se diz continua escondido.',
   'ended.reported': 'Você saiu da conversa. Agradecemos por nos contar.',
   'ended.told': 'Agradecemos por nos contar.',
+  'waiting.puzzle': 'Muitas pessoas chegaram ao mesmo tempo. Seu navegador está resolvendo um pequeno problema, e depois você se junta às outras.',
   'paused.title': 'Vamos fazer uma pequena pausa. Você pode tentar de novo às {time}.',
   'paused.text': 'Fique aqui, e tentaremos por você.',
   'cooling.title': 'Você não pode entrar em conversas aqui até {time}.',

@@ -21,6 +21,8 @@ export const words = {
   'landing.stranger': 'Você não conhece a outra pessoa, e ela não é terapeuta.',
   'hours.today': 'As pessoas vêm aqui entre {from} e {to}.',
   'hours.next': 'A próxima vez que as pessoas vêm aqui: {when}.',
+  'struggling': 'Estou passando muito mal agora',
+  'struggling.text': 'Você também pode conversar com alguém aqui. Você não conhece essa pessoa, e ela não é terapeuta. Não juntamos duas pessoas que dizem isso as duas.',
   'landing.next': 'O que vai acontecer',
   'landing.next.1': 'Seu navegador pede acesso ao microfone.',
   'landing.next.2': 'Procuramos uma pessoa que tenha um idioma em comum com você.',

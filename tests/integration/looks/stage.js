@@ -75,6 +75,8 @@ const SCENES = {
   'landing': [],
   'landing, wishes': [open('[data-in=landing] details')],
   'landing, help': [press('help')],
+  'landing, struggling': [press('struggling')],
+  'landing, struggling and help closed': [press('struggling'), press('help-close')],
   'landing, a box to tick': [() => view.settle({ age: 21, ask_rules: true })],
   'landing, hours': [opens(-1)],
   'landing, hours on another day': [opens(50)],
@@ -105,6 +107,7 @@ const SCENES = {
   'waiting, usually minutes': [...waiting, { type: 'timeout', timer: 'quiet' }, frame('waiting', { usual: 'minutes' })],
   'waiting, usually quiet': [...waiting, { type: 'timeout', timer: 'quiet' }, frame('waiting', { usual: 'quiet' })],
   'waiting, hours on another day': [opens(50), ...waiting],
+  'waiting, a puzzle': [...waiting, { type: 'puzzled' }],
   'waiting, help': [...waiting, press('help')],
   'paused': [...waiting, frame('slow_down', { retry_after: 60 })],
   'cooling': [...waiting, frame('cool_down', { retry_after: HOUR, category: 'asking' })],
@@ -156,6 +159,7 @@ function clear() {
   for (const dialog of document.querySelectorAll('dialog[open]')) dialog.close();
   for (const details of document.querySelectorAll('details[open]')) details.open = false;
   if (one('[data-part=still]').ariaPressed === 'true') press('still')();
+  if (one('[data-action=struggling]').ariaPressed === 'true') press('struggling')();
   view.settle({ age: 18, ask_rules: false });
   hours.open([]);
   one('[data-part=incomplete]').hidden = true;

@@ -10,7 +10,8 @@ use sotto::clock::Now;
 use sotto::mailbox::{Inbox, Mail, Mailbox, Person, TicketId, VisitorId, Whence, mailbox};
 use sotto::matchmaking::{Matchmaker, RECENT_FOR, Ticket, WIDEN_AFTER};
 use sotto::protocol::{
-    CallId, Category, ClientMessage, EndReason, Languages, Relay, ResumeToken, Role, ServerMessage, Side, Transport,
+    CallId, Category, ClientMessage, EndReason, Languages, Relay, ResumeToken, Role, ServerMessage, Side, Struggling,
+    Transport,
 };
 use sotto::visitor::{AWAY_FOR, Effect, Input, Memory, Visitor, Wait};
 
@@ -144,6 +145,10 @@ pub struct Tally {
     pub reported: u64,
     /// How often two who fit waited beside each other for a report's sake.
     pub parted: u64,
+    /// How often somebody who is struggling badly was paired, with somebody who is not.
+    pub struggling: u64,
+    /// How often two of them waited beside each other, who fit in everything else.
+    pub spared: u64,
 }
 
 pub struct World {
@@ -313,6 +318,7 @@ impl World {
                 .expect("languages"),
             role: [Role::Talk, Role::Listen, Role::Either][self.pick(3)],
             avoid_recent: self.chance(0.9),
+            struggling: Struggling(self.chance(0.2)),
             token: None,
             up: false,
         };
@@ -626,7 +632,7 @@ impl World {
                     assert!(!self.lines[line].ended, "queued on behalf of somebody gone");
                     self.tally.kept += u64::from(joins && wait.joined < now.instant);
                     self.lines[line].waiting = Some(wait.clone());
-                    let Wait { ticket, languages, role, avoid_recent, joined } = wait;
+                    let Wait { ticket, languages, role, avoid_recent, struggling, joined } = wait;
                     let ticket = Ticket {
                         id: ticket,
                         visitor: self.lines[line].id,
@@ -634,6 +640,7 @@ impl World {
                         languages,
                         role,
                         avoid_recent,
+                        struggling,
                         joined,
                     };
                     self.matchmaker.join(ticket, self.lines[line].mailbox.clone(), now.instant);
@@ -711,6 +718,8 @@ impl World {
             // The match was made a moment before both have read of it.
             let apart = self.apart.get(&pair).is_some_and(|until| self.now < *until);
             assert!(!apart || !(own.avoid_recent || theirs.avoid_recent), "the same two again");
+            assert!(!(own.struggling.0 && theirs.struggling.0), "two who are struggling badly");
+            self.tally.struggling += u64::from(own.struggling.0 || theirs.struggling.0);
             let before = self.now.saturating_sub(UNREAD);
             let parted = self.parted(&self.lines[line], own, &self.lines[other.line], theirs, before);
             assert!(!parted, "reported, and paired again");
@@ -766,6 +775,10 @@ impl World {
             for (other, theirs) in &waiting[index + 1..] {
                 let share = own.languages.get().iter().any(|it| theirs.languages.get().contains(it));
                 if !share {
+                    continue;
+                }
+                if own.struggling.0 && theirs.struggling.0 {
+                    self.tally.spared += 1;
                     continue;
                 }
                 let pair = (one.id.min(other.id), one.id.max(other.id));
