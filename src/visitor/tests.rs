@@ -419,6 +419,8 @@ fn whoever_loses_the_line_while_waiting_comes_back_to_their_place() {
         languages: Languages::new(vec!["de".to_owned()]).expect("a language"),
         role: Role::Talk,
         avoid_recent: false,
+        struggling: Struggling::default(),
+        proof: None,
     }));
     assert_eq!(joined(&back), first);
     // The place goes with the wait, and whoever means to leave has none.

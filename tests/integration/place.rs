@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use sotto::caller::signalling::Signalling;
-use sotto::protocol::{ClientMessage, Languages, Role, ServerMessage};
+use sotto::protocol::{ClientMessage, Languages, Role, ServerMessage, Struggling};
 use tokio::time::timeout;
 
 use crate::browser::{Browser, turn};
@@ -32,7 +32,16 @@ async fn join(server: &TestServer, languages: &[&str]) -> (Signalling, ServerMes
     visitor.hello(None).await.expect("a welcome");
     let languages: Vec<String> = languages.iter().map(|tag| (*tag).to_owned()).collect();
     let languages = Languages::new(languages).expect("languages");
-    visitor.send(&ClientMessage::Join { languages, role: Role::Either, avoid_recent: true }).await.expect("sent");
+    visitor
+        .send(&ClientMessage::Join {
+            languages,
+            role: Role::Either,
+            avoid_recent: true,
+            struggling: Struggling::default(),
+            proof: None,
+        })
+        .await
+        .expect("sent");
     let answer = timeout(DEADLINE, visitor.next()).await.expect("in time").expect("a frame");
     (visitor, answer)
 }
