@@ -10,6 +10,7 @@ mod files;
 mod guard;
 mod hear;
 mod help;
+mod histories;
 mod hold;
 mod http;
 mod installed;

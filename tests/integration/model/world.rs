@@ -67,6 +67,7 @@ struct Line {
     /// Taken out of the inbox and not read yet.
     late: usize,
     token: Option<ResumeToken>,
+    matched: bool,
     socket: Option<usize>,
     unsent: Vec<ServerMessage>,
     /// What the rules have said last.
@@ -439,6 +440,7 @@ impl World {
             inbox,
             late: 0,
             token: None,
+            matched: false,
             socket: Some(self.sockets.len()),
             unsent: Vec::new(),
             waiting: None,
@@ -575,7 +577,7 @@ impl World {
         }
         let it = &mut self.lines[line];
         match it.token.take() {
-            Some(token) if self.matchmaker.has_met(it.id) => {
+            Some(token) if it.matched || self.matchmaker.has_met(it.id) => {
                 let past = it.visitor.take_past();
                 self.tokens.insert(token, Owner::Gone(it.id, past));
             }
@@ -616,7 +618,10 @@ impl World {
                     self.tokens.insert(resume.clone(), Owner::Here(line));
                     self.answer(line, ServerMessage::Welcome { resume, call });
                 }
-                Effect::Matched { call, side, offerer } => self.matched(line, call, side, offerer),
+                Effect::Matched { call, side, offerer } => {
+                    self.lines[line].matched = true;
+                    self.matched(line, call, side, offerer);
+                }
                 Effect::Join(wait) => {
                     assert!(self.lines[line].waiting.is_none(), "queued twice");
                     assert!(!self.lines[line].ended, "queued on behalf of somebody gone");
