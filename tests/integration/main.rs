@@ -7,6 +7,7 @@ mod caller;
 mod classifier;
 mod disguise;
 mod files;
+mod found;
 mod guard;
 mod hear;
 mod help;
