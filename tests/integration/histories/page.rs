@@ -142,12 +142,10 @@ pub struct Wish {
     pub languages: Languages,
     pub role: Role,
     pub avoid_recent: bool,
-    /// Not after the server took it.
+    /// The server took it later.
     pub sent: Instant,
-    /// Not before the server took it; none until its answer has come.
-    pub taken: Option<Instant>,
-    /// How many reports the world had been told of when it was sent, and had been made when it was answered.
-    pub reports_before: usize,
+    /// By how many networks this one had certainly been reported when it was sent.
+    pub reported: usize,
 }
 
 /// What the server thinks of a visitor, as far as its frames have told, and but for what it has not answered.
@@ -205,6 +203,4 @@ pub struct Page {
     pub bad_frames: u32,
     /// How the server has to close this socket; anything else is a fault.
     pub breach: Option<u16>,
-    /// Frames that came on it.
-    pub frames: usize,
 }

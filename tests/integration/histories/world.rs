@@ -270,7 +270,7 @@ impl World {
         let socket = Socket::open(self.port, from, (page, number), self.heard.0.clone()).await;
         let it = &mut self.pages[page];
         it.socket = Some(socket);
-        (it.breach, it.bad_frames, it.frames) = (None, 0, 0);
+        (it.breach, it.bad_frames) = (None, 0);
         it.owed = None;
     }
 
@@ -454,8 +454,8 @@ impl World {
         let avoid_recent = self.pick(4) != 0;
         let frame = json!({ "type": "join", "languages": languages, "role": role, "avoid_recent": avoid_recent });
         let languages = Languages::new(languages).expect("languages");
-        let reports_before = self.cooling(page).0;
-        let wish = Wish { languages, role, avoid_recent, sent: Instant::now(), taken: None, reports_before };
+        let reported = self.cooling(page).0;
+        let wish = Wish { languages, role, avoid_recent, sent: Instant::now(), reported };
         self.say(page, frame, Sent::Join(wish)).await;
     }
 
@@ -624,7 +624,6 @@ impl World {
                     format_args!("< {} (socket {socket})", serde_json::to_string(&frame).expect("a frame")),
                 );
                 self.tally.frames += 1;
-                self.pages[page].frames += 1;
                 // What a socket brings that the page has given up.
                 if current {
                     self.frame(page, frame);
@@ -669,16 +668,15 @@ impl World {
                 if let Some(wish) = self.pages[page].owed.take() {
                     self.pages[page].state = State::Waiting(wish);
                 } else {
-                    let Sent::Join(mut wish) = self.answered(page, |sent| matches!(sent, Sent::Join(_))) else {
+                    let Sent::Join(wish) = self.answered(page, |sent| matches!(sent, Sent::Join(_))) else {
                         return;
                     };
                     if !matches!(self.pages[page].state, State::Idle) {
                         self.fail(page, "waits twice");
                     }
-                    if wish.reports_before >= 2 {
+                    if wish.reported >= 2 {
                         self.fail(page, "waits in spite of a cool-down");
                     }
-                    wish.taken = Some(Instant::now());
                     self.pages[page].state = State::Waiting(wish);
                 }
             }
@@ -1185,7 +1183,6 @@ impl World {
             owed: None,
             bad_frames: 0,
             breach: None,
-            frames: 0,
         });
         self.pages.len() - 1
     }
