@@ -38,7 +38,7 @@ use self::{
 };
 pub use self::{
     network::{Network, NoNetwork},
-    prefix::{EPOCH, Home, Prefix},
+    prefix::{EPOCH, Home},
 };
 use crate::{mailbox::Whence, protocol::Category};
 

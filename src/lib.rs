@@ -18,7 +18,8 @@
 //! - [`relay`] is a TURN server that can reach nobody but the partner. Each visitor's task makes its own
 //!   side's credentials from the call's name, so that the relay and the rest share a secret and no table.
 //! - [`guard`] is what anybody gets: limits by the network a visitor comes from, which keep no address.
-//! - [`protocol`] is the wire between page and server, [`clock`] the moment that is passed in, and `throttle` how fast a
+//! - [`protocol`] is the wire between page and server, [`clock`] the moment that is passed in, `prefix` what limits count
+//!   by in place of an address, and `throttle` how fast a
 //!   connection is read.
 //! - [`caller`] is a visitor without a browser, for the tests and later for probes; [`echo`] is one that the server itself
 //!   is, for somebody who wants to hear themself before a call.
@@ -37,6 +38,7 @@ pub mod guard;
 pub mod mailbox;
 pub mod matchmaking;
 mod port;
+mod prefix;
 pub mod protocol;
 pub mod relay;
 mod throttle;

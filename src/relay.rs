@@ -6,7 +6,7 @@
 //!   client's 5-tuple to the partner's inside this process.
 //! - Allocations belong to one side of one call, named by their credentials (`credentials`), and reach only
 //!   those of the other side (`table`). Every other peer is refused, in `server/control` and once more in
-//!   `server/forward`.
+//!   `server/way`.
 //! - Strangers get little: stateless nonces (`nonce`), a budget of answers (`budget`), no state.
 //! - Callers get what voice needs (`bucket`, and the limits in `allocation` and `table`); `counts` has what was more.
 //!
@@ -62,6 +62,7 @@ pub use self::{
     crew::Threads,
     five_tuple::FiveTuple,
     framing::{Decoder, Malformed},
+    lane::Lane,
     packet::{MAX_DATAGRAM, Packet},
     server::{Action, Server},
 };

@@ -11,9 +11,11 @@
 
 use std::{
     collections::{HashMap, hash_map::Entry},
-    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    net::IpAddr,
     time::{Duration, Instant},
 };
+
+use crate::prefix::Prefix;
 
 /// What is in a full account, in bytes: some 90 answers before the first caller has signed something, which a whole
 /// school behind one address does not ask for within one round trip.
@@ -29,27 +31,6 @@ const MAX_PREFIXES: usize = 16 * 1024;
 
 /// The pause between two searches for prefixes to forget, which cost some 100 µs each.
 const PURGE_INTERVAL: Duration = Duration::from_millis(100);
-
-/// What is counted by: an IPv4 address, or the /64 that an IPv6 host can choose its addresses from.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
-enum Prefix {
-    V4(Ipv4Addr),
-    V6([u8; 8]),
-}
-
-impl Prefix {
-    fn of(address: IpAddr) -> Self {
-        match address {
-            IpAddr::V4(address) => Self::V4(address),
-            IpAddr::V6(address) => Self::V6(network(address)),
-        }
-    }
-}
-
-fn network(address: Ipv6Addr) -> [u8; 8] {
-    let [a, b, c, d, e, f, g, h, ..] = address.octets();
-    [a, b, c, d, e, f, g, h]
-}
 
 /// What one prefix may still be sent.
 struct Account {
@@ -99,7 +80,7 @@ impl Budget {
     }
 
     fn account(&mut self, now: Instant, address: IpAddr) -> &mut Account {
-        let prefix = Prefix::of(address);
+        let prefix = Prefix::narrow(address);
         if self.prefixes.len() >= MAX_PREFIXES && !self.prefixes.contains_key(&prefix) {
             self.purge(now);
         }
@@ -124,6 +105,8 @@ impl Budget {
 
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv4Addr;
+
     use super::*;
 
     /// Bytes sent for so many requests of 20 bytes, where each would get 60.

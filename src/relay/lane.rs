@@ -12,8 +12,8 @@ use super::{
 };
 use crate::clock::Now;
 
-/// One thread's way through the relay.
-pub(super) struct Lane {
+/// One thread's way through the relay: the one way in for whatever is received.
+pub struct Lane {
     routes: Routes,
     counts: Arc<Counts>,
 }
@@ -24,14 +24,14 @@ impl Lane {
         Self { routes: Routes::default(), counts }
     }
 
-    /// What [`Server::handle`] does. `server` is called, and so the lock taken, only for what no remembered route
-    /// serves.
+    /// Handles one datagram or message. What is to be sent is in `packet` afterwards. `server` is called, and so the lock
+    /// taken, only for what no remembered route serves.
     pub fn handle<S>(&mut self, now: Now, from: &FiveTuple, packet: &mut Packet, server: impl FnOnce() -> S) -> Action
     where
         S: DerefMut<Target = Server>,
     {
         if !data::is_data(packet.bytes()) {
-            return server().handle(now, from, packet);
+            return server().answer(now, from, packet);
         }
         match self.forward(now.instant, from, packet, server) {
             Some(to) => Action::Forward(to),
@@ -39,6 +39,7 @@ impl Lane {
         }
     }
 
+    /// Takes ChannelData or a Send indication to the allocation it is for, which is the partner's or none.
     fn forward<S>(
         &mut self,
         now: Instant,

@@ -13,7 +13,7 @@ const HEADROOM: usize = 64;
 /// One byte by which a datagram shows that it was too long, or three of padding behind a payload.
 const TAILROOM: usize = 4;
 
-/// A datagram, and after [`Server::handle`](super::Server::handle) what is to be sent in its place. Made once
+/// A datagram, and after [`Lane::handle`](super::Lane::handle) what is to be sent in its place. Made once
 /// per thread and used for every packet.
 pub struct Packet {
     buffer: Box<[u8]>,

@@ -1,10 +1,10 @@
 //! The TURN server (RFC 8656) without sockets: a datagram and the time go in, what is to be sent comes out.
 //!
-//! [`Server::handle`] is the one way in, whatever a datagram came by. It tells payloads from requests;
-//! `forward` is where payloads go through, `control` where requests are answered.
+//! A [`Lane`](super::Lane) is the one way in, whatever a datagram came by. It tells payloads from requests, and asks here for
+//! the way that a payload takes (`way`) and for the answer to a request (`control`).
 
 mod control;
-mod forward;
+mod way;
 
 use std::{collections::HashMap, sync::Arc, time::Instant};
 
@@ -15,7 +15,6 @@ use super::{
     budget::Budget,
     counts::Counts,
     credentials::{Secret, User, VALIDITY},
-    data,
     five_tuple::FiveTuple,
     message::{self, unlogged},
     nonce::Nonces,
@@ -80,14 +79,8 @@ impl Server {
         &self.counts
     }
 
-    /// Handles one datagram. What is to be sent is in `packet` afterwards.
-    pub fn handle(&mut self, now: Now, from: &FiveTuple, packet: &mut Packet) -> Action {
-        if data::is_data(packet.bytes()) {
-            return match self.forward(now.instant, from, packet) {
-                Some(to) => Action::Forward(to),
-                None => Action::Nothing,
-            };
-        }
+    /// Answers what is no payload. The answer, if there is one, is in `packet` afterwards.
+    pub(super) fn answer(&mut self, now: Now, from: &FiveTuple, packet: &mut Packet) -> Action {
         let response = unlogged(|| {
             let message = message::parse(packet.bytes())?;
             let is_request = message.has_class(MessageClass::Request);

@@ -10,6 +10,8 @@ mod many;
 mod one;
 #[cfg(any(test, not(target_os = "linux")))]
 mod single;
+#[cfg(target_os = "linux")]
+mod source;
 
 use std::{
     io,

@@ -4,10 +4,11 @@
 import { Helplines } from './help.js';
 import { listenForKeys } from './keys.js';
 import { primary, region } from './languages.js';
-import { INITIAL, reduce } from './machine.js';
+import { FIRST, INITIAL, machine } from './machine.js';
 import { Microphone } from './microphone.js';
 import { openPreferences } from './preferences.js';
 import { View } from './view.js';
+import { onGivenBack } from './webkit.js';
 import { Words } from './words.js';
 
 /** @typedef {import('./types.js').Event} Event */
@@ -23,6 +24,8 @@ const preferences = openPreferences(() => window.localStorage);
 const WITH_TALK = ['allowance', 'breath', 'call', 'call-view', 'channel', 'description', 'device', 'disguise', 'emoji', 'guide',
   'guide-view', 'hear-view', 'meter', 'panel', 'protocol', 'safety-view', 'sas', 'shaper', 'summons', 'text', 'verification'];
 let state = INITIAL;
+/** With the rest of its rows as soon as they are here. */
+let reduce = machine(FIRST);
 /**
  * What only a conversation needs, fetched at the press while the browser asks for the microphone.
  * @type {Promise<import('./talk.js').Talk> | null}
@@ -75,16 +78,22 @@ listenForKeys(window, {
 const onVisibility = () => dispatch({ type: document.hidden ? 'hidden' : 'visible' });
 document.addEventListener('visibilitychange', () => {
   onVisibility();
-  if (document.hidden) return;
-  inTalk((it) => it.seen());
-  dispatch({ type: 'doubt' });
+  if (!document.hidden) cameBack();
 });
+onGivenBack(navigator, cameBack);
 window.addEventListener('online', () => dispatch({ type: 'online' }));
 window.addEventListener('pagehide', () => dispatch({ type: 'pagehide' }));
 navigator.mediaDevices?.addEventListener('devicechange', () => {
   dispatch({ type: 'devices' });
   dispatch({ type: 'doubt' });
 });
+
+/** What the system may have taken meanwhile is looked after: the screen, the sound, the microphone. */
+function cameBack() {
+  view.play();
+  inTalk((it) => it.seen());
+  dispatch({ type: 'doubt' });
+}
 
 /** The languages to talk in: those chosen, or else the page's where that was chosen, and the browser's. */
 function talkIn() {
@@ -218,7 +227,8 @@ function fetchTalk() {
     // The socket opens as soon as it can, while the rest is on its way.
     const line = import('./connection.js').then(connect);
     for (const name of WITH_TALK) import(`./${name}.js`).catch(() => {});
-    talk = Promise.all([import('./talk.js'), words.forCall(), line]).then(([{ Talk }]) => {
+    talk = Promise.all([import('./talk.js'), import('./conversation.js'), words.forCall(), line]).then(([{ Talk }, { CONVERSATION }]) => {
+      reduce = machine(FIRST, CONVERSATION);
       view.translate();
       return Talk.open({ window, view, microphone, words, dispatch });
     });

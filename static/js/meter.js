@@ -71,6 +71,11 @@ export class Meter {
     }
   }
 
+  /** Goes on after the system had stopped it, if there is somebody to listen to. */
+  wake() {
+    if (this.#ears.size > 0) this.unlock();
+  }
+
   /** Costs a device nothing until the next press. */
   rest() {
     this.#context?.suspend().catch(() => {});

@@ -3,6 +3,8 @@
  * The visitor's microphone: asked for, looked after, let go. Says what went wrong in terms a visitor can act on.
  */
 
+import { speak } from './webkit.js';
+
 /** @typedef {import('./types.js').MicProblem} MicProblem */
 
 /** No `deviceId`: the browser and the system know which microphone somebody means. */
@@ -34,6 +36,7 @@ export function classify({ name, message }, permission) {
 }
 
 export class Microphone {
+  #navigator;
   #devices;
   #permissions;
   #handlers;
@@ -55,7 +58,9 @@ export class Microphone {
    * @param {Pick<Navigator, 'mediaDevices' | 'permissions'>} navigator
    * @param {import('./types.js').MicrophoneHandlers} handlers
    */
-  constructor({ mediaDevices, permissions }, handlers) {
+  constructor(navigator, handlers) {
+    const { mediaDevices, permissions } = navigator;
+    this.#navigator = navigator;
     this.#devices = /** @type {MediaDevices | undefined} */ (mediaDevices);
     this.#permissions = /** @type {Permissions | undefined} */ (permissions);
     this.#handlers = handlers;
@@ -149,6 +154,7 @@ export class Microphone {
   release() {
     this.#wanted = false;
     this.#drop();
+    speak(this.#navigator, false);
   }
 
   /** The microphone's own and all copies. */
@@ -164,6 +170,7 @@ export class Microphone {
 
   #get() {
     if (!this.#devices) throw new DOMException('no microphones on this page', 'NotSupportedError');
+    speak(this.#navigator, true);
     // `echoCancellation: "all"` is newer than TypeScript's library.
     return this.#devices.getUserMedia(/** @type {MediaStreamConstraints} */ (/** @type {unknown} */ (CONSTRAINTS)));
   }

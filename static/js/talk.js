@@ -245,9 +245,10 @@ export class Talk {
     this.#device.wake(on);
   }
 
-  /** The tab is in sight again. */
+  /** The tab is in sight again, or the sound is ours again. */
   seen() {
     this.#device.refresh();
+    this.#meter.wake();
   }
 
   summon() {

@@ -144,6 +144,7 @@
 
 /** @typedef {{ [T in EventType]?: (state: State, event: Of<T>) => Step }} Row */
 /** @typedef {{ [T in ServerFrame['type']]?: (state: State, frame: Extract<ServerFrame, { type: T }>) => Step }} FrameRow */
+/** @typedef {{ events: { [name in Name]?: Row }, frames: { [name in Name]?: FrameRow } }} Rows some states and what they do */
 
 // What the parts tell each other.
 

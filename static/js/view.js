@@ -6,6 +6,7 @@
 
 import { link, opening } from './help.js';
 import { clock, date, MAX_LANGUAGES, namer, OFFERED } from './languages.js';
+import { keepPlaying } from './webkit.js';
 
 /** @typedef {import('./types.js').State} State */
 /** @typedef {import('./types.js').Wishes} Wishes */
@@ -64,8 +65,8 @@ export class View {
     this.#country = region ?? '';
     this.#changePreferences = onPreferences;
 
-    // iOS would otherwise show a player; the attribute is not in the standard for <audio>.
-    this.#audio.setAttribute('playsinline', '');
+    /** Has the partner be heard, if there is one to be heard and the system has paused it. */
+    this.play = keepPlaying(this.#audio, document);
     document.addEventListener('click', ({ target, detail, timeStamp }) => {
       const control = target instanceof Element ? target.closest('[data-action]') : null;
       const action = control instanceof HTMLElement ? control.dataset.action : undefined;
@@ -241,17 +242,13 @@ export class View {
   /** In a press, so that the partner may be heard later without one. */
   unlock() {
     this.#audio.srcObject ??= new MediaStream();
-    this.#audio.play().catch(() => {});
+    this.play();
   }
 
   /** @param {MediaStream | null} stream */
   hear(stream) {
     this.#audio.srcObject = stream;
-    if (!stream) return;
-    this.#audio.play().catch(() => {
-      // A browser that wants one more press gets the next one, whatever it is for.
-      this.#document.addEventListener('pointerdown', () => this.#audio.play().catch(() => {}), { once: true });
-    });
+    this.play();
   }
 
   /** Whether the partner is not to be heard for now. @param {boolean} on */

@@ -3,14 +3,14 @@
 
 use std::{
     net::SocketAddr,
-    sync::LazyLock,
+    sync::{Arc, LazyLock},
     time::{Duration, Instant},
 };
 
 use sotto::{
     clock::Now,
     protocol::{CallId, RELAYED_ADDRESS, Side, Transport},
-    relay::{Action, Credentials, Decoder, FiveTuple, MAX_DATAGRAM, Packet, REALM, Secret, Server},
+    relay::{Action, Credentials, Decoder, FiveTuple, Lane, MAX_DATAGRAM, Packet, REALM, Secret, Server},
 };
 use stun_types::{
     attribute::{AttributeType, Nonce, RawAttribute, Realm, Username},
@@ -41,6 +41,10 @@ struct Client {
 /// A relay, its clients, and the time.
 struct Scene {
     server: Server,
+    /// Two threads, each with the routes that it remembers. Every client is handled by both in turn, as where the system
+    /// moves half of the clients to a new one.
+    lanes: [Lane; 2],
+    turn: usize,
     secret: Secret,
     now: Now,
     clients: Vec<Client>,
@@ -64,14 +68,26 @@ impl Scene {
             Client { from, credentials, nonce: String::new(), port: 0 }
         });
         let clients = clients.collect();
-        Self { server: Server::new(secret.clone(), [9; 32], now), secret, now, clients }
+        let server = Server::new(secret.clone(), [9; 32], now);
+        let lanes = [Arc::clone(server.counts()), Arc::clone(server.counts())].map(Lane::new);
+        Self { server, lanes, turn: 0, secret, now, clients }
+    }
+
+    /// What a thread that remembers nothing would do.
+    fn found_anew(&mut self, client: usize, bytes: &[u8]) -> Action {
+        let mut packet = Packet::new();
+        packet.replace(bytes);
+        let mut lane = Lane::new(Arc::clone(self.server.counts()));
+        lane.handle(self.now, &self.clients[client].from, &mut packet, || &mut self.server)
     }
 
     /// Sends as this client, and checks what comes of it. Returns the answer.
     fn send(&mut self, client: usize, bytes: &[u8]) -> Option<Vec<u8>> {
         let mut packet = Packet::new();
         packet.replace(bytes);
-        match self.server.handle(self.now, &self.clients[client].from, &mut packet) {
+        self.turn ^= 1;
+        let lane = &mut self.lanes[self.turn];
+        match lane.handle(self.now, &self.clients[client].from, &mut packet, || &mut self.server) {
             Action::Nothing => None,
             Action::Reply => {
                 let answer = packet.bytes();
@@ -86,6 +102,10 @@ impl Scene {
             Action::Forward(to) => {
                 assert!(client != OUTSIDER, "the outsider got in");
                 assert!(to == self.clients[client ^ 1].from, "only ever to the partner");
+                let dropped = self.server.counts().over_rate.get();
+                let anew = self.found_anew(client, bytes);
+                let is_over_rate = self.server.counts().over_rate.get() > dropped;
+                assert!(anew == Action::Forward(to) || is_over_rate, "what is remembered is what is so");
                 self.check_forwarded(client, bytes, packet.bytes());
                 None
             }
@@ -266,7 +286,12 @@ fn step(scene: &mut Scene, script: &mut Script<'_>) -> Option<()> {
             scene.send(client, datagram);
         }
         6 => scene.now = scene.now.after(Duration::from_secs(u64::from(script.byte()?) * 3)),
-        7 => scene.server.sweep(scene.now),
+        7 => {
+            scene.server.sweep(scene.now);
+            for lane in &mut scene.lanes {
+                lane.sweep(scene.now.instant);
+            }
+        }
         8 => {
             let (call, _) = call_of(script.client()?);
             scene.server.revoke(scene.now, call);

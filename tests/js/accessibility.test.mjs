@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { MS } from '../../static/js/machine.js';
+import { MS } from '../../static/js/conversation.js';
 import { assertHeld, assertPlain, read, textOf } from './points.mjs';
 
 const html = read('static/accessibility.html');

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { Connection, FIRST_WAIT_MS, LONGEST_WAIT_MS, REPORT_WITHIN_MS, WELCOME_WITHIN_MS } from '../../static/js/connection.js';
-import { MS } from '../../static/js/machine.js';
+import { MS } from '../../static/js/conversation.js';
 
 const CALL = '0b3d7c5e-8a53-4d0b-9a2f-6c1f0e2d4b5a';
 const TOKEN = '00112233445566778899aabbccddeeff';

@@ -3,8 +3,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { isDeepStrictEqual } from 'node:util';
-import { INITIAL, MS, NAMES, reduce } from '../../static/js/machine.js';
+import { CONVERSATION, MS as CALL_MS, NAMES } from '../../static/js/conversation.js';
+import { FIRST, INITIAL, machine, MS as FIRST_MS } from '../../static/js/machine.js';
 import { isClientFrame } from '../../static/js/protocol.js';
+
+const MS = { ...FIRST_MS, ...CALL_MS };
+/** What the page runs on from the moment the scripts of a call are here, and what until then. */
+const [reduce, early] = [machine(FIRST, CONVERSATION), machine(FIRST)];
 
 const CALL = '0b3d7c5e-8a53-4d0b-9a2f-6c1f0e2d4b5a';
 const OTHER = '11111111-2222-4333-8444-555555555555';
@@ -227,6 +232,35 @@ test('no dead ends: from everywhere one can get back to the first page and on to
     for (const at of reaches) for (const one of from[at]) reaches.add(one);
     const stuck = states.filter((_, at) => !reaches.has(at));
     assert.deepEqual(stuck.slice(0, 3), [], `${stuck.length} of ${states.length} cannot reach ${goal}`);
+  }
+});
+
+test('until the scripts of a call are here, the rows of the first page do what all of them do', () => {
+  // What the visitor, the microphone, the browser, the clock and a server that nobody has asked for anything can bring about.
+  const can = EVENTS.filter(({ type, frame: sent, timer }) =>
+    (sent ? ['welcome', 'waiting', 'problem', 'closing'].includes(sent.type) : timer ? timer in FIRST_MS
+      : !['ready', 'checked', 'connected', 'weak', 'failed', 'bye', 'unverified', 'described', 'gathered', 'broken', 'renewed', 'line',
+        'their-breath', 'disguised', 'found'].includes(type)));
+  const states = new Map([[key(INITIAL), INITIAL]]);
+  for (const state of states.values()) {
+    for (const event of can) {
+      const step = early(state, event);
+      assert.deepEqual(step, reduce(state, event), `${state.name}: ${label(event)}`);
+      states.set(key(step.state), step.state);
+    }
+  }
+  assert.deepEqual(new Set([...states.values()].map(({ name }) => name)),
+    new Set(['landing', 'asking', 'mic-problem', 'waiting', 'offline', 'hearing', 'heard']));
+  // A server that matches somebody who has not joined is told so.
+  assert.deepEqual(early(walk(START, 'granted', welcome()).state, matched()).effects, [{ do: 'send', frame: { type: 'leave' } }]);
+});
+
+test('no pair of a state and an event is in two places', () => {
+  for (const kind of ['events', 'frames']) {
+    for (const name of NAMES) {
+      const [first, then] = [FIRST, CONVERSATION].map((rows) => Object.keys(rows[kind][name] ?? {}));
+      assert.deepEqual(first.filter((type) => then.includes(type)), [], `${kind}: ${name}`);
+    }
   }
 });
 

@@ -10,6 +10,7 @@ import { clock, date, namer, OFFERED, primary, region } from '../../static/js/la
 import { follow, loudness, Meter } from '../../static/js/meter.js';
 import { classify, Microphone } from '../../static/js/microphone.js';
 import { openPreferences } from '../../static/js/preferences.js';
+import { keepPlaying, onGivenBack, speak } from '../../static/js/webkit.js';
 
 describe('keys', () => {
   const taps = (...events) => {
@@ -455,4 +456,83 @@ describe('preferences', () => {
       assert.deepEqual(openPreferences(() => store(text)).value, { still: false, muteKey: true, vanishKey: true, languages: null, page: null });
     });
   }
+});
+
+describe('what an iPhone needs', () => {
+  class Session extends EventTarget {
+    type = 'auto';
+    state = 'inactive';
+    now(state) {
+      this.state = state;
+      this.dispatchEvent(new Event('statechange'));
+    }
+  }
+
+  test('a microphone is told of before it is asked for, and when it is let go', async () => {
+    const audioSession = new Session();
+    const types = [];
+    const track = { readyState: 'live', enabled: true, stop() {} };
+    const getUserMedia = async () => {
+      types.push(audioSession.type);
+      return { getTracks: () => [track], getAudioTracks: () => [track] };
+    };
+    const microphone = new Microphone({ mediaDevices: { getUserMedia }, audioSession }, { onGranted() {}, onRefused() {}, onTrack() {}, onDoubt() {} });
+    await microphone.ask();
+    assert.deepEqual(types, ['play-and-record']);
+    microphone.release();
+    assert.equal(audioSession.type, 'auto');
+  });
+
+  test('one that takes no type, or has no session, calls all the same', () => {
+    speak({}, true);
+    speak({ audioSession: { set type(_) { throw new TypeError(); } } }, true);
+    onGivenBack({}, assert.fail);
+    onGivenBack({ audioSession: { type: 'auto' } }, assert.fail);
+  });
+
+  test('sound that was taken and is given back is told of, once, and nothing else', () => {
+    const audioSession = new Session();
+    let given = 0;
+    onGivenBack({ audioSession }, () => { given += 1; });
+    for (const state of ['active', 'inactive', 'active', 'interrupted', 'interrupted']) audioSession.now(state);
+    assert.equal(given, 0);
+    audioSession.now('active');
+    audioSession.now('inactive');
+    assert.equal(given, 1);
+    audioSession.now('interrupted');
+    audioSession.now('inactive');
+    assert.equal(given, 2, 'and then it has to be asked for');
+  });
+
+  test('what the system pauses is played again: at once, or with the next press', async () => {
+    const page = new EventTarget();
+    let plays = 0;
+    let refused = false;
+    const audio = Object.assign(new EventTarget(), {
+      srcObject: null,
+      attributes: [],
+      setAttribute(name) { this.attributes.push(name); },
+      async play() {
+        plays += 1;
+        if (refused) throw new DOMException('no', 'NotAllowedError');
+      },
+    });
+    const press = () => page.dispatchEvent(new Event('pointerdown'));
+    const play = keepPlaying(audio, page);
+    assert.deepEqual(audio.attributes, ['playsinline']);
+    audio.dispatchEvent(new Event('pause'));
+    play();
+    assert.equal(plays, 0, 'nobody is to be heard');
+    audio.srcObject = {};
+    audio.dispatchEvent(new Event('pause'));
+    assert.equal(plays, 1);
+    refused = true;
+    play();
+    await null;
+    refused = false;
+    press();
+    assert.equal(plays, 3);
+    press();
+    assert.equal(plays, 3, 'once');
+  });
 });

@@ -5,7 +5,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { describe, test } from 'node:test';
 import { runInNewContext } from 'node:vm';
 import { Words } from '../../static/js/words.js';
-import { NAMES } from '../../static/js/machine.js';
+import { NAMES } from '../../static/js/conversation.js';
 
 const root = new URL('../../static/', import.meta.url);
 const html = readFileSync(new URL('index.html', root), 'utf8');
@@ -381,6 +381,6 @@ function needs(...names) {
 test('every module that a call needs besides is asked for at the press', () => {
   const [, list] = /const WITH_TALK = \[([^\]]+)\]/.exec(readFileSync(new URL('js/main.js', root), 'utf8'));
   const here = ['main.js', ...needs('main.js')];
-  const needed = needs('talk.js', 'connection.js').filter((name) => !here.includes(name));
+  const needed = needs('talk.js', 'connection.js', 'conversation.js').filter((name) => !here.includes(name));
   assert.deepEqual([...list.matchAll(/'([^']+)'/g)].map(([, name]) => `${name}.js`).sort(), needed.sort());
 });

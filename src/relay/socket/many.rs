@@ -11,15 +11,15 @@ use std::{
 
 use nix::{
     cmsg_space,
-    libc::{in_addr, in_pktinfo, in6_addr, in6_pktinfo},
+    libc::{in_pktinfo, in6_pktinfo},
     sys::socket::{
-        ControlMessage, ControlMessageOwned, MsgFlags, MultiHeaders, RecvMsg, Shutdown, SockaddrStorage, getsockopt,
-        recvmmsg, sendmmsg, setsockopt, shutdown, sockopt,
+        ControlMessageOwned, MsgFlags, MultiHeaders, RecvMsg, Shutdown, SockaddrStorage, getsockopt, recvmmsg,
+        sendmmsg, setsockopt, shutdown, sockopt,
     },
 };
 use socket2::{Domain, Protocol, SockRef, Type};
 
-use super::{Wait, for_socket};
+use super::{Wait, for_socket, source::Source};
 use crate::{
     protocol::Transport,
     relay::{
@@ -168,26 +168,15 @@ impl Socket {
         let mut contents = order.iter().map(|index| datagrams[*index].packet.bytes());
         let contents: [_; BATCH] = array::from_fn(|_| [IoSlice::new(contents.next().unwrap_or_default())]);
 
-        let (v4, v6) = match source {
-            Some(IpAddr::V4(ip)) => (ip, ip.to_ipv6_mapped()),
-            Some(IpAddr::V6(ip)) => (Ipv4Addr::UNSPECIFIED, ip),
-            None => (Ipv4Addr::UNSPECIFIED, Ipv6Addr::UNSPECIFIED),
-        };
-        let v4 = in_pktinfo {
-            ipi_ifindex: 0,
-            ipi_spec_dst: in_addr { s_addr: u32::from_ne_bytes(v4.octets()) },
-            ipi_addr: in_addr { s_addr: 0 },
-        };
-        let v6 = in6_pktinfo { ipi6_addr: in6_addr { s6_addr: v6.octets() }, ipi6_ifindex: 0 };
-        let from = if is_v6 { ControlMessage::Ipv6PacketInfo(&v6) } else { ControlMessage::Ipv4PacketInfo(&v4) };
-        let control = if source.is_some() { &[from][..] } else { &[] };
+        let source = source.map(|ip| Source::new(ip, is_v6));
+        let control = source.as_ref().map(Source::message);
 
         let mut done = 0;
         while done < order.len() {
             let contents = contents[done..order.len()].iter();
             let addresses = &self.addresses[done..];
             let fd = self.socket.as_raw_fd();
-            let sent = sendmmsg(fd, &mut self.sent, contents, addresses, control, MsgFlags::empty());
+            let sent = sendmmsg(fd, &mut self.sent, contents, addresses, control.as_slice(), MsgFlags::empty());
             // It stops at the first that cannot be sent, and says so if that is the first of all.
             done += sent.map_or(1, |sent| sent.count().max(1));
         }

@@ -20,6 +20,11 @@ async fn a_page_that_stands_still_goes_on() {
     let server = TestServer::start_with(&[]).await;
     let (one, other) = (Browser::chromium(Some(440.0)).await, Browser::chromium(Some(880.0)).await);
     in_call(&one, &server.url(), &other, &server.url()).await;
+    // The system has paused what is heard, as for a phone call.
+    let paused = trial("sound paused by the system");
+    one.run("document.querySelector('audio').pause()", vec![]).await;
+    paused.over([&one, &other], BACK_WITHIN).await;
+    assert_eq!(one.run("return document.querySelector('audio').paused", vec![]).await, json!(false));
     // The scripts stand still; the browser goes on.
     let frozen = trial("page frozen for 10 s");
     one.cdp("Page.setWebLifecycleState", json!({ "state": "frozen" })).await;

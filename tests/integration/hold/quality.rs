@@ -1,4 +1,5 @@
-//! What a bad line leaves of a voice: it is talked over one, and the browsers' own statistics are read.
+//! What a bad line leaves of a voice: it is talked over one, and the browsers' own statistics are read. The worst line is
+//! part of every run; with `SOTTO_LINES=all` each is measured, for the table in the README.
 
 use std::time::Duration;
 
@@ -20,8 +21,9 @@ const STATS: &str = r"
         const stats = [...(await connections.at(-1).getStats()).values()];
         const { packetsReceived, packetsLost, packetsDiscarded = 0, concealedSamples, totalSamplesReceived, jitterBufferDelay,
             jitterBufferEmittedCount } = stats.find(({ type }) => type === 'inbound-rtp');
-        const { currentRoundTripTime = 0 } = stats.find(({ type, nominated, state }) =>
-            type === 'candidate-pair' && nominated && state === 'succeeded') ?? {};
+        // The selected pair: it is `succeeded` only while no check of it is under way.
+        const { selectedCandidatePairId } = stats.find(({ type }) => type === 'transport');
+        const { currentRoundTripTime = 0 } = stats.find(({ id }) => id === selectedCandidatePairId);
         done({ packetsReceived, packetsLost, packetsDiscarded, concealedSamples, totalSamplesReceived, jitterBufferDelay,
             jitterBufferEmittedCount, currentRoundTripTime });
     })();
@@ -58,7 +60,7 @@ async fn a_bad_line_is_talked_over() {
     in_call(&one, &line.url(), &other, &server.url()).await;
     let ms = Duration::from_millis;
     let good = Lane::default();
-    let lines = [
+    let all = [
         ("as it is", good),
         ("5 % lost", Lane { loss: 0.05, ..good }),
         ("5 % lost, five in a row", Lane { loss: 0.05, burst: 5.0, ..good }),
@@ -70,8 +72,10 @@ async fn a_bad_line_is_talked_over() {
             Lane { loss: 0.05, burst: 5.0, delay: ms(200), jitter: ms(60), cut: false },
         ),
     ];
+    let worst = &all[all.len() - 1..];
+    let lines = if std::env::var("SOTTO_LINES").is_ok_and(|which| which == "all") { &all[..] } else { worst };
     println!("quality | line | lost | made up by the decoder | in the jitter buffer | round trip");
-    for (name, lane) in lines {
+    for &(name, lane) in lines {
         line.turn(by_udp(Way::both(lane)));
         // For the buffer to settle.
         sleep(Duration::from_secs(3)).await;
@@ -92,9 +96,11 @@ async fn a_bad_line_is_talked_over() {
             100.0 * concealed,
             1_000.0 * after.current_round_trip_time,
         );
-        // Of some 400: the line is there, and this is the one that was asked for.
-        assert!(received > 200.0, "{name}: {received} packets came");
-        assert!((lost / (received + lost) - lane.loss).abs() < 0.08, "{name}: {lost} lost, {received} came");
+        // Of some 400, and half of them where the machine is busy: the line is there, and this is the one that was asked for.
+        // Where four bursts are lost on average, there are ten of them once in a hundred times.
+        assert!(received > 150.0, "{name}: {received} packets came");
+        let share = lost / (received + lost);
+        assert!(share < 3.0 * lane.loss + 0.02, "{name}: {lost} lost, {received} came");
         assert!(after.current_round_trip_time >= 2.0 * lane.delay.as_secs_f64() * 0.9, "{name}: {after:?}");
         assert_eq!([one.state().await, other.state().await], ["talking", "talking"], "{name}");
     }

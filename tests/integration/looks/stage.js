@@ -2,13 +2,14 @@
 // happened, and its own view draws what comes of it. `looks.rs` runs this in the page, with `main.js` kept out of it, and
 // uses `window.stage`.
 
-const [{ INITIAL, NAMES, reduce }, { View }, { Words }, { Helplines }, { Talk }, { CallView }, { words: first }, { words: call }] = await Promise.all(
-  ['machine', 'view', 'words', 'help', 'talk', 'call-view', 'words/en', 'words/en-call'].map((file) => import(`/js/${file}.js`)),
+const [{ FIRST, INITIAL, machine }, { CONVERSATION, NAMES }, { View }, { Words }, { Helplines }, { Talk }, { CallView }, { words: first }, { words: call }] = await Promise.all(
+  ['machine', 'conversation', 'view', 'words', 'help', 'talk', 'call-view', 'words/en', 'words/en-call'].map((file) => import(`/js/${file}.js`)),
 );
 /** What the page can say. */
 const KEYS = Object.keys({ ...first, ...call });
 
 let state = INITIAL;
+const reduce = machine(FIRST, CONVERSATION);
 const words = new Words([document.documentElement.dataset.words]);
 const dispatch = (event) => {
   const step = reduce(state, event);

@@ -1,11 +1,14 @@
 //! Whatever several clients do in whatever order, a payload only ever reaches the partner.
 
+use std::sync::Arc;
+
 use proptest::{collection::vec, prelude::*, sample::select};
 
 use crate::{
     protocol::{CallId, Side},
     relay::{
         five_tuple::FiveTuple,
+        lane::Lane,
         packet::Packet,
         server::Action,
         testing::{CALL, Client, OTHER_CALL, Outcome, Scene, channel_data, peer, port_of, send_indication},
@@ -67,7 +70,8 @@ fn port(clients: &[Client], whose: usize) -> u16 {
 fn found_anew(scene: &mut Scene, sender: &Client, bytes: &[u8]) -> Option<(FiveTuple, Vec<u8>)> {
     let mut packet = Packet::new();
     packet.replace(bytes);
-    match scene.server.handle(scene.now, &sender.from, &mut packet) {
+    let mut lane = Lane::new(Arc::clone(scene.server.counts()));
+    match lane.handle(scene.now, &sender.from, &mut packet, || &mut scene.server) {
         Action::Forward(to) => Some((to, packet.bytes()[..4].to_vec())),
         _ => None,
     }

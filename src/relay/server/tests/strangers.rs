@@ -338,7 +338,7 @@ fn nothing_that_arrives_is_logged_at_any_level() {
         for datagram in &datagrams {
             for length in 0..=datagram.len() {
                 packet.replace(&datagram[..length]);
-                scene.server.handle(scene.now, &a.from, &mut packet);
+                scene.lane.handle(scene.now, &a.from, &mut packet, || &mut scene.server);
             }
         }
         scene.server.revoke(scene.now, CALL);

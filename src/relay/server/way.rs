@@ -1,4 +1,4 @@
-//! Where a payload goes through: a way is found for it, it is reframed where it lies, and sent on.
+//! Where a payload may go: to an allocation of the partner's, or nowhere.
 
 use std::time::Instant;
 
@@ -6,22 +6,15 @@ use super::Server;
 use crate::{
     protocol::RELAYED_ADDRESS,
     relay::{
-        data::{self, Destination},
+        data::Destination,
         five_tuple::FiveTuple,
-        packet::Packet,
         route::{Framing, Route},
     },
 };
 
 impl Server {
-    /// Takes ChannelData or a Send indication to the allocation it is for, which is the partner's or none,
-    /// and says where that is. `None` drops it: nobody is told why (RFC 8656 §11.2, §12.6).
-    pub(super) fn forward(&mut self, now: Instant, from: &FiveTuple, packet: &mut Packet) -> Option<FiveTuple> {
-        let outgoing = data::read(packet.bytes())?;
-        self.route(now, from, outgoing.destination)?.forward(now, packet, outgoing.payload, &self.counts)
-    }
-
-    /// The way from a client to an allocation of its partner: the only ways there are.
+    /// The way from a client to an allocation of its partner: the only ways there are. `None` drops what was to take it: nobody is told why
+    /// (RFC 8656 §11.2, §12.6).
     ///
     /// To the partner with a channel for this peer payloads become ChannelData, else Data indications; Firefox
     /// never binds channels.
