@@ -235,14 +235,20 @@ fn at_the_most(arguments: &Arguments) -> anyhow::Result<()> {
         for (kind, top) in arguments.servers.iter().zip(&mut top) {
             let mut most = 0.0;
             for rate in LADDER {
-                let server = Running::start(*kind)?;
-                let Joins { outcome, cost } = joins(Job::Arrivals, *kind, &server, arguments, rate)?;
-                let Outcome { joins, lost, p50, p99, seconds } = outcome;
-                eprintln!("{kind}, {rate}: {cost:.3} ms, {p50:.0} {p99:.0} µs, {lost} lost, in {seconds:.1} s");
-                if lost > 0 || p99 > IN_TIME || seconds > arguments.seconds * 1.1 {
-                    break;
+                // Once more where it was too much: others may have had the core.
+                let mut carried = None;
+                for _ in 0..2 {
+                    let server = Running::start(*kind)?;
+                    let Joins { outcome, cost } = joins(Job::Arrivals, *kind, &server, arguments, rate)?;
+                    let Outcome { joins, lost, p50, p99, seconds } = outcome;
+                    eprintln!("{kind}, {rate}: {cost:.3} ms, {p50:.0} {p99:.0} µs, {lost} lost, in {seconds:.1} s");
+                    if lost == 0 && p99 <= IN_TIME && seconds <= arguments.seconds * 1.1 {
+                        carried = Some(joins as f64 / seconds);
+                        break;
+                    }
                 }
-                most = joins as f64 / seconds;
+                let Some(carried) = carried else { break };
+                most = carried;
             }
             top.push(most);
         }

@@ -32,6 +32,9 @@ pub enum Heard {
     Closed(Option<u16>),
 }
 
+/// What a socket brings, with its page and its number.
+pub type News = (usize, usize, Heard);
+
 /// One socket, with a second handle for what no WebSocket library sends.
 pub struct Socket {
     pub number: usize,
@@ -48,7 +51,7 @@ impl Socket {
         port: u16,
         from: Ipv4Addr,
         (page, number): (usize, usize),
-        heard: mpsc::UnboundedSender<(usize, usize, Heard)>,
+        heard: mpsc::UnboundedSender<News>,
     ) -> Self {
         let socket = TcpSocket::new_v4().expect("a socket");
         socket.bind(SocketAddr::from((from, 0))).expect("a loopback address");
@@ -105,7 +108,7 @@ async fn hear(
     mut source: SplitStream<WebSocketStream<TcpStream>>,
     page: usize,
     number: usize,
-    heard: mpsc::UnboundedSender<(usize, usize, Heard)>,
+    heard: mpsc::UnboundedSender<News>,
 ) {
     let code = loop {
         match source.next().await {

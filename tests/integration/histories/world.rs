@@ -20,7 +20,7 @@ use tokio::time::{sleep, timeout};
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 
-use super::page::{Heard, Maybe, Page, Sent, Silent, Socket, State, Wish};
+use super::page::{Heard, Maybe, News, Page, Sent, Silent, Socket, State, Wish};
 use crate::server::DEADLINE;
 
 /// A call this old may have ended or begun by itself: half of what `visitor.rs` has.
@@ -102,7 +102,7 @@ pub struct World {
     names: u64,
     calls: HashMap<CallId, [Option<Half>; 2]>,
     reports: Vec<Report>,
-    heard: (mpsc::UnboundedSender<(usize, usize, Heard)>, mpsc::UnboundedReceiver<(usize, usize, Heard)>),
+    heard: (mpsc::UnboundedSender<News>, mpsc::UnboundedReceiver<News>),
     log: Vec<String>,
     began: Instant,
     pub tally: Tally,
@@ -158,6 +158,13 @@ impl World {
             }
         }
         self.settle().await;
+        for page in 0..self.pages.len() {
+            match self.pages[page].socket.take() {
+                Some(socket) if page % 2 == 0 => socket.end().await,
+                Some(socket) => socket.reset().await,
+                None => {}
+            }
+        }
     }
 
     // What pages do.
@@ -949,7 +956,7 @@ impl World {
         }
         let visitor = self.pages[page].visitor;
         let Some(halves) = self.calls.get_mut(&call) else { return };
-        let slot = usize::from(!halves[0].as_ref().is_some_and(|half| half.visitor == visitor));
+        let slot = usize::from(halves[0].as_ref().is_none_or(|half| half.visitor != visitor));
         let other = halves[1 - slot].as_ref();
         let (gone, meant, broke) =
             other.map_or((true, true, true), |other| (other.over != Maybe::No, other.meant, other.broke));
@@ -1006,10 +1013,13 @@ impl World {
                         self.taken(page, silent);
                     }
                 }
+                // Another one that may be taken can be on its way.
                 let refused = self.pages[page].sent.pop_front();
+                let another = self.pages[page].sent.iter().any(|sent| matches!(sent, Sent::May(Silent::Describe(..))));
                 if let Some(Sent::May(Silent::Describe(call, _))) = refused
                     && let Some(half) = self.half(page, call)
                     && half.described == Maybe::Unknown
+                    && !another
                 {
                     half.described = Maybe::No;
                 }
@@ -1137,10 +1147,9 @@ impl World {
                 State::Waiting(wish) => {
                     for other in self.pages[index + 1..].iter().filter(|other| other.socket.is_some()) {
                         let State::Waiting(second) = &other.state else { continue };
-                        if share(wish, second) && complement(wish.role, second.role) {
-                            if !self.may_be_apart(page, other) {
-                                return Some((index, "two who fit wait"));
-                            }
+                        let fit = share(wish, second) && complement(wish.role, second.role);
+                        if fit && !self.may_be_apart(page, other) {
+                            return Some((index, "two who fit wait"));
                         }
                     }
                 }
