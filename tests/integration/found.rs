@@ -22,19 +22,19 @@ fn corpus(target: &str, least: usize) -> Vec<Vec<u8>> {
 
 #[test]
 fn visits_of_every_kind() {
-    corpus("visits", 50).iter().for_each(|input| rules::visits(input));
+    corpus("visits", 200).iter().for_each(|input| rules::visits(input));
 }
 
 #[test]
 fn heads_of_every_kind() {
-    corpus("heads", 30).iter().for_each(|input| rules::heads(input));
+    corpus("heads", 40).iter().for_each(|input| rules::heads(input));
 }
 
 /// The same to the real server, which believes us to be a proxy, as heads of requests, and from the first byte on.
 #[tokio::test]
 async fn a_server_that_is_sent_them_stays_well() {
     let server = TestServer::start_with(&["--allow-native", "--trusted-proxies", "127.0.0.1"]).await;
-    for input in corpus("heads", 30).into_iter().chain(corpus("visits", 50)) {
+    for input in corpus("heads", 40).into_iter().chain(corpus("visits", 200)) {
         let lines = || input.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
         let names = ["Forwarded: ", "X-Forwarded-For: ", "X-Forwarded-Proto: "];
         let headers = lines().flat_map(|line| {
@@ -46,7 +46,10 @@ async fn a_server_that_is_sent_them_stays_well() {
             let mut stream = TcpStream::connect(("127.0.0.1", server.port)).await.expect("a connection");
             // It may be closed before everything is sent.
             let _ = stream.write_all(bytes).await;
-            let _ = stream.shutdown().await;
+            // Whoever asks and goes is not answered; whoever begins something else is not waited for.
+            if bytes != &whole {
+                let _ = stream.shutdown().await;
+            }
             let mut answer = Vec::new();
             let _ = timeout(DEADLINE, stream.read_to_end(&mut answer)).await.expect("an answer, or a close");
             let text = String::from_utf8_lossy(&answer);
