@@ -123,7 +123,7 @@ impl Place {
             Self::Connection => (most, 2_048),
             // TURN clients, who are in a call, always find some left.
             Self::Http => (most - most / 8, 1_536),
-            // 1,000 visitors of one network, who take 16 MB.
+            // 1,000 visitors of one network, who take 8 MB.
             Self::Socket => (most - most / 8, 1_024),
             // Each is a whole caller, with keys and a voice: 2 % of a core (debug build), and one of the reserved descriptors.
             Self::Echo => (16, 4),

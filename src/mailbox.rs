@@ -105,13 +105,14 @@ pub struct Match {
     pub mailbox: Mailbox,
 }
 
-/// The sending end of a visitor's mailbox.
+/// The sending end of a visitor's mailbox. Mails are boxed, because tokio's channels come with room for 32 things, and most
+/// visitors wait and have none.
 #[derive(Debug, Clone)]
-pub struct Mailbox(mpsc::Sender<Mail>);
+pub struct Mailbox(mpsc::Sender<Box<Mail>>);
 
 /// The receiving end.
 #[derive(Debug)]
-pub struct Inbox(mpsc::Receiver<Mail>);
+pub struct Inbox(mpsc::Receiver<Box<Mail>>);
 
 /// Makes a mailbox with its two ends.
 pub fn mailbox() -> (Mailbox, Inbox) {
@@ -125,19 +126,19 @@ impl Mailbox {
     /// is lost with the call; there is still room for its end.
     pub fn send(&self, mail: Mail) -> bool {
         let must_arrive = matches!(mail, Mail::Matched(..) | Mail::Gone { .. });
-        (must_arrive || self.0.capacity() > RESERVED) && self.0.try_send(mail).is_ok()
+        (must_arrive || self.0.capacity() > RESERVED) && self.0.try_send(Box::new(mail)).is_ok()
     }
 }
 
 impl Inbox {
     /// The next mail. Never ends while a [`Mailbox`] exists; cancel-safe.
     pub async fn next(&mut self) -> Option<Mail> {
-        self.0.recv().await
+        self.0.recv().await.map(|mail| *mail)
     }
 
     /// The next mail, if there is one already.
     pub fn try_next(&mut self) -> Option<Mail> {
-        self.0.try_recv().ok()
+        self.0.try_recv().ok().map(|mail| *mail)
     }
 
     /// Closes the box, so that no more can be put in, and returns what lies unread.

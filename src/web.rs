@@ -1,7 +1,7 @@
 //! The house: HTTP, the page's files, and the WebSocket of each visitor.
 
 mod files;
-mod forwarded;
+pub mod forwarded;
 mod lobby;
 mod pulse;
 mod socket;
@@ -36,9 +36,9 @@ use crate::matchmaking::usual::Counts;
 use crate::protocol::MAX_MESSAGE_BYTES;
 use crate::relay;
 
-/// tungstenite's read buffer. Its default of 128 KiB would be the largest cost of a waiting visitor; frames
-/// are far smaller than this.
-const READ_BUFFER_BYTES: usize = 4 * 1024;
+/// tungstenite's read buffer. Its default of 128 KiB would be the largest cost of a waiting visitor; what pages send is
+/// smaller than this, and what is larger is read in pieces.
+const READ_BUFFER_BYTES: usize = 1024;
 
 /// What may lie unwritten on one socket before sending fails. A mailbox full of the largest frames is under this.
 const MAX_WRITE_BUFFER_BYTES: usize = 64 * 1024;
@@ -220,7 +220,7 @@ async fn upgrade(
         .max_frame_size(MAX_MESSAGE_BYTES)
         .on_upgrade(async move |socket| {
             arrival.stay();
-            socket::serve(Guest { socket, home: visit.home, whence, _pass: pass }, house).await;
+            Box::pin(socket::serve(Guest { socket, home: visit.home, whence, _pass: pass }, house)).await;
         })
 }
 

@@ -68,6 +68,7 @@ struct Line {
     /// Taken out of the inbox and not read yet.
     late: usize,
     token: Option<ResumeToken>,
+    matched: bool,
     socket: Option<usize>,
     unsent: Vec<ServerMessage>,
     /// What the rules have said last.
@@ -447,6 +448,7 @@ impl World {
             inbox,
             late: 0,
             token: None,
+            matched: false,
             socket: Some(self.sockets.len()),
             unsent: Vec::new(),
             waiting: None,
@@ -584,7 +586,7 @@ impl World {
         let it = &mut self.lines[line];
         let memory = it.visitor.take_memory();
         match it.token.take() {
-            Some(token) if self.matchmaker.has_met(it.id) || memory.has_place() => {
+            Some(token) if it.matched || self.matchmaker.has_met(it.id) || memory.has_place() => {
                 self.tokens.insert(token, Owner::Gone(it.id, memory));
             }
             token => {
@@ -626,7 +628,10 @@ impl World {
                     self.tokens.insert(resume.clone(), Owner::Here(line));
                     self.answer(line, ServerMessage::Welcome { resume, call });
                 }
-                Effect::Matched { call, side, offerer } => self.matched(line, call, side, offerer),
+                Effect::Matched { call, side, offerer } => {
+                    self.lines[line].matched = true;
+                    self.matched(line, call, side, offerer);
+                }
                 Effect::Join(wait) => {
                     assert!(self.lines[line].waiting.is_none(), "queued twice");
                     assert!(!self.lines[line].ended, "queued on behalf of somebody gone");
