@@ -7,9 +7,12 @@ COPY src src
 COPY static static
 # Tests and benches are not shipped, and cargo wants their files only when it builds them.
 RUN cargo build --release --locked --bin sotto
+# A volume takes its owner from here: for SOTTO_ACME_CACHE=/certificates.
+RUN mkdir /certificates
 
 FROM gcr.io/distroless/cc-debian12:nonroot
 COPY --from=build /sotto/target/release/sotto /sotto
-EXPOSE 8080/tcp 8080/udp
+COPY --from=build --chown=nonroot:nonroot /certificates /certificates
+EXPOSE 8080/tcp 8080/udp 443/tcp 443/udp 80/tcp
 HEALTHCHECK --interval=30s --timeout=5s --start-period=5s CMD ["/sotto", "healthcheck"]
 ENTRYPOINT ["/sotto"]

@@ -24,7 +24,7 @@
 //! | `description.rs` | our SDP to five values, the partner's five values to SDP |
 //! | [`sas`] | the six emoji |
 //! | [`text`] | what the two type to each other |
-//! | [`breath`] | whether one of them takes a breath |
+//! | [`beat`] | what they tell each other over and over: whether one takes a breath, how long they would like to talk |
 //! | `peer.rs` and under it | the peer connection, and everything that is peculiar to the crate |
 //! | `delay.rs` | what is heard, said again a second later |
 //! | `padding.rs` | packets of one size, whatever is said |
@@ -32,7 +32,7 @@
 //! | `call.rs` | [`Call`], the handle to it |
 //! | this one | from `hello` to the match |
 
-pub mod breath;
+pub mod beat;
 mod call;
 mod conversation;
 mod delay;
@@ -57,10 +57,17 @@ pub use padding::PACKET_BYTES;
 pub use peer::PeerError;
 use signalling::{Signalling, SignallingError, Tap};
 
-use crate::protocol::{CallId, ClientMessage, Languages, ProblemCode, Relay, Role, ServerMessage, Side, Transport};
+use crate::guard::work;
+use crate::protocol::{
+    CallId, Challenge, ClientMessage, Languages, ProblemCode, Relay, Role, ServerMessage, Side, Struggling, Target,
+    Transport, Tries,
+};
 
 /// How long the server may take to answer `join`.
 const JOIN_DEADLINE: Duration = Duration::from_secs(5);
+
+/// How often a `join` may be answered with work: the first may have taken longer than it was good for.
+const WORK_ATTEMPTS: usize = 3;
 
 /// How a caller comes and what it says.
 #[derive(Debug, Clone)]
@@ -105,6 +112,9 @@ pub enum Error {
     /// cannot be resolved.
     #[error("there is no relay to use")]
     Relay,
+    /// The server asked for work before a `join`, again and again, or for some that cannot be done.
+    #[error("the work that the server asks for cannot be done")]
+    Work,
     /// The call is over.
     #[error("the call is over: {0}")]
     Ended(Ending),
@@ -134,6 +144,18 @@ struct Matched {
     relay: Relay,
 }
 
+/// What a `join` comes to.
+enum Answer {
+    Matched(Matched),
+    Waiting,
+    /// Once more, when this is solved.
+    Work {
+        challenge: Challenge,
+        target: Target,
+        most: Tries,
+    },
+}
+
 impl Caller {
     /// Opens the socket (see [`Signalling::connect`]) and says hello.
     ///
@@ -159,22 +181,41 @@ impl Caller {
     /// [`Error::SlowDown`] when it cannot be had now; otherwise as [`join`](Self::join).
     pub async fn hear_yourself(&mut self) -> Result<(), Error> {
         self.signalling.send(&ClientMessage::HearYourself {}).await?;
-        let answered = timeout(JOIN_DEADLINE, self.answer(false));
-        self.matched = answered.await.map_err(|_| Error::Timeout("match"))??;
+        let answered = timeout(JOIN_DEADLINE, self.matched_at_last());
+        self.matched = Some(answered.await.map_err(|_| Error::Timeout("match"))??);
         Ok(())
     }
 
-    /// Asks to be paired, and waits until the server has put this caller in the queue or paired it.
+    /// Asks to be paired, and waits until the server has put this caller in the queue or paired it. Works for it where
+    /// that is asked.
     ///
     /// # Errors
     ///
-    /// [`Error::Problem`] when the server refuses, [`Error::Timeout`] when it says nothing for five
+    /// [`Error::Work`], [`Error::Problem`] when the server refuses, [`Error::Timeout`] when it says nothing for five
     /// seconds, [`Error::Signalling`].
     pub async fn join(&mut self, languages: Languages, role: Role, avoid_recent: bool) -> Result<(), Error> {
-        self.signalling.send(&ClientMessage::Join { languages, role, avoid_recent }).await?;
-        let answered = timeout(JOIN_DEADLINE, self.answer(true));
-        self.matched = answered.await.map_err(|_| Error::Timeout("waiting"))??;
-        Ok(())
+        let struggling = Struggling(false);
+        let mut proof = None;
+        for _ in 0..WORK_ATTEMPTS {
+            let languages = languages.clone();
+            self.signalling
+                .send(&ClientMessage::Join { languages, role, avoid_recent, struggling, proof: proof.take() })
+                .await?;
+            let answered = timeout(JOIN_DEADLINE, self.answer(true));
+            match answered.await.map_err(|_| Error::Timeout("waiting"))?? {
+                Answer::Waiting => return Ok(()),
+                Answer::Matched(matched) => {
+                    self.matched = Some(matched);
+                    return Ok(());
+                }
+                Answer::Work { challenge, target, most } => {
+                    // On a thread of its own: others may share this one with us.
+                    let solving = tokio::task::spawn_blocking(move || work::solve(&challenge, &target, &most));
+                    proof = Some(solving.await.ok().flatten().ok_or(Error::Work)?);
+                }
+            }
+        }
+        Err(Error::Work)
     }
 
     /// Waits for a partner, and returns as soon as there is one; the call connects by itself from then on.
@@ -186,10 +227,7 @@ impl Caller {
     pub async fn call(mut self, within: Duration) -> Result<Call, Error> {
         let matched = match self.matched.take() {
             Some(matched) => matched,
-            None => timeout(within, self.answer(false))
-                .await
-                .map_err(|_| Error::Timeout("partner"))??
-                .ok_or(Error::Timeout("partner"))?,
+            None => timeout(within, self.matched_at_last()).await.map_err(|_| Error::Timeout("partner"))??,
         };
         let relay = relay_address(self.signalling.server(), &matched.relay).await?;
         Ok(Call::start(self, matched, relay))
@@ -210,15 +248,25 @@ impl Caller {
         self.signalling.close().await;
     }
 
-    /// Waits for the match, or with `or_waiting` for being told to wait. What is still said about a call
+    async fn matched_at_last(&mut self) -> Result<Matched, Error> {
+        match self.answer(false).await? {
+            Answer::Matched(matched) => Ok(matched),
+            Answer::Waiting | Answer::Work { .. } => Err(SignallingError::Protocol.into()),
+        }
+    }
+
+    /// Waits for the match, or with `or_waiting` for being told to wait or to work. What is still said about a call
     /// that is over does not count.
-    async fn answer(&mut self, or_waiting: bool) -> Result<Option<Matched>, Error> {
+    async fn answer(&mut self, or_waiting: bool) -> Result<Answer, Error> {
         loop {
             match self.signalling.next().await? {
                 ServerMessage::Matched { call, side, offerer, relay, .. } => {
-                    return Ok(Some(Matched { call, side, offerer, relay }));
+                    return Ok(Answer::Matched(Matched { call, side, offerer, relay }));
                 }
-                ServerMessage::Waiting {} if or_waiting => return Ok(None),
+                ServerMessage::Waiting { .. } if or_waiting => return Ok(Answer::Waiting),
+                ServerMessage::Work { challenge, target, most } if or_waiting => {
+                    return Ok(Answer::Work { challenge, target, most });
+                }
                 ServerMessage::Problem { code, .. } => return Err(Error::Problem(code)),
                 ServerMessage::SlowDown { retry_after } => return Err(Error::SlowDown(*retry_after.get())),
                 ServerMessage::CoolDown { retry_after, .. } => return Err(Error::CoolDown(*retry_after.get())),

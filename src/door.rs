@@ -8,8 +8,12 @@
 //! | an ASCII letter | an HTTP request: for [`web`](crate::web)          |
 //!
 //! No client begins with ChannelData, because it has no channel yet; that its first byte could be a letter as well
-//! does not matter. ALPN and SNI say nothing here: many TURN clients send neither.
+//! does not matter. ALPN and SNI say nothing here: many TURN clients send neither. Only an authority that looks whether this
+//! server has a name says so by ALPN, and has all that it wants when the handshake is over ([`tls`]).
+//!
+//! Where the operator wants a port for plain HTTP as well, it is a second entrance to the same porch, for HTTP alone.
 
+mod authority;
 mod http;
 mod strangers;
 mod stream;
@@ -78,13 +82,15 @@ pub struct Arrival {
     pub address: SocketAddr,
     /// Whether the connection has TLS.
     pub encrypted: bool,
+    /// The port that HTTPS is on, for whoever has come to another.
+    pub https: Option<u16>,
     stay: Arc<Notify>,
 }
 
 impl Arrival {
     /// From there, with TLS or without.
     pub fn new(address: SocketAddr, encrypted: bool) -> Self {
-        Self { address, encrypted, stay: Arc::default() }
+        Self { address, encrypted, https: None, stay: Arc::default() }
     }
 
     /// Has the connection stay, however many others come: it is a visitor's WebSocket.
@@ -111,6 +117,8 @@ pub struct Door {
     address: SocketAddr,
     /// Absent once the port has gone to the next server.
     listener: Option<TcpListener>,
+    /// Where there is HTTP alone; absent as well when nobody wants it.
+    http: Option<TcpListener>,
     locked: Arc<Notify>,
     /// When it closes to those who were on their way to it.
     closes: Option<Instant>,
@@ -142,6 +150,7 @@ impl Door {
         Ok(Self {
             address: listener.local_addr()?,
             listener: Some(listener),
+            http: None,
             locked: Arc::default(),
             closes: None,
             porch: Arc::new(Porch { relay, tls, guard, strangers, guests, http }),
@@ -149,30 +158,43 @@ impl Door {
         })
     }
 
+    /// Opens a second entrance, for plain HTTP.
+    #[must_use]
+    pub fn with_http(self, http: Option<TcpListener>) -> Self {
+        Self { http, ..self }
+    }
+
     /// What locks it.
     ///
     /// # Errors
     ///
-    /// When the system gives no handle on the listener.
+    /// When the system gives no handle on a listener.
     pub fn key(&self) -> io::Result<Key> {
-        let listener = self.listener.as_ref().ok_or(ErrorKind::NotConnected)?;
-        Ok(Key { listener: SockRef::from(listener).try_clone()?, locked: Arc::clone(&self.locked) })
+        let listeners = [&self.listener, &self.http].into_iter().flatten();
+        let listeners = listeners.map(|listener| SockRef::from(listener).try_clone()).collect::<io::Result<_>>()?;
+        Ok(Key { listeners, locked: Arc::clone(&self.locked) })
     }
 
     /// Closes for good. Those who have just come would be turned away by the system, and are let in.
     fn close(&mut self) {
-        let Some(Ok(listener)) = self.listener.take().map(TcpListener::into_std) else { return };
-        let _ = port::give_all_to(&SockRef::from(&listener), Turn::First);
-        while let Ok((stream, client)) = listener.accept() {
-            if stream.set_nonblocking(true).is_ok()
-                && let Ok(stream) = TcpStream::from_std(stream)
-            {
-                self.admit(stream, client);
+        for (listener, entrance) in [(self.listener.take(), Entrance::Main), (self.http.take(), self.for_http())] {
+            let Some(Ok(listener)) = listener.map(TcpListener::into_std) else { continue };
+            let _ = port::give_all_to(&SockRef::from(&listener), Turn::First);
+            while let Ok((stream, client)) = listener.accept() {
+                if stream.set_nonblocking(true).is_ok()
+                    && let Ok(stream) = TcpStream::from_std(stream)
+                {
+                    self.admit(stream, client, entrance);
+                }
             }
         }
     }
 
-    fn admit(&self, stream: TcpStream, client: SocketAddr) {
+    fn for_http(&self) -> Entrance {
+        Entrance::Http { https: self.address.port() }
+    }
+
+    fn admit(&self, stream: TcpStream, client: SocketAddr, entrance: Entrance) {
         let Some(caller) = self.porch.admit(client) else {
             debug!("a connection too many");
             // Nothing of it is left here: no handshake, and no TIME_WAIT.
@@ -180,7 +202,7 @@ impl Door {
             return;
         };
         let porch = Arc::clone(&self.porch);
-        self.porch.strangers.admit(|seat| tokio::spawn(porch.receive(stream, caller, seat)));
+        self.porch.strangers.admit(|seat| tokio::spawn(porch.receive(stream, entrance, caller, seat)));
     }
 }
 
@@ -190,20 +212,26 @@ impl Listener for Door {
 
     async fn accept(&mut self) -> (HttpStream, Arrival) {
         loop {
-            tokio::select! {
+            let (accepted, entrance) = tokio::select! {
                 Some(handed) = self.handed.recv() => return handed,
-                accepted = accept(self.listener.as_ref()) => match accepted {
-                    Ok((stream, client)) => self.admit(stream, client),
-                    Err(error) if is_of_one_connection(&error) => {}
-                    Err(error) => {
-                        warn!(kind = ?error.kind(), "no connection can be accepted");
-                        sleep(ACCEPT_PAUSE).await;
-                    }
-                },
-                () = self.locked.notified() => self.closes = Some(Instant::now() + ON_THEIR_WAY),
+                accepted = accept(self.listener.as_ref()) => (accepted, Entrance::Main),
+                accepted = accept(self.http.as_ref()) => (accepted, self.for_http()),
+                () = self.locked.notified() => {
+                    self.closes = Some(Instant::now() + ON_THEIR_WAY);
+                    continue;
+                }
                 () = until(self.closes) => {
                     self.closes = None;
                     self.close();
+                    continue;
+                }
+            };
+            match accepted {
+                Ok((stream, client)) => self.admit(stream, client, entrance),
+                Err(error) if is_of_one_connection(&error) => {}
+                Err(error) => {
+                    warn!(kind = ?error.kind(), "no connection can be accepted");
+                    sleep(ACCEPT_PAUSE).await;
                 }
             }
         }
@@ -216,15 +244,17 @@ impl Listener for Door {
 
 /// Locks a door from inside: whoever comes from then on comes to the next server's.
 pub struct Key {
-    listener: Socket,
+    listeners: Vec<Socket>,
     locked: Arc<Notify>,
 }
 
 impl Key {
     /// Turns it.
     pub fn turn(self) {
-        if let Err(error) = port::give_all_to(&self.listener, Turn::Second) {
-            warn!(kind = ?error.kind(), "some who come now are turned away");
+        for listener in &self.listeners {
+            if let Err(error) = port::give_all_to(listener, Turn::Second) {
+                warn!(kind = ?error.kind(), "some who come now are turned away");
+            }
         }
         self.locked.notify_one();
     }
@@ -243,6 +273,15 @@ async fn accept(listener: Option<&TcpListener>) -> io::Result<(TcpStream, Socket
         Some(listener) => listener.accept().await,
         None => std::future::pending().await,
     }
+}
+
+/// Which way somebody comes in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Entrance {
+    /// The one port.
+    Main,
+    /// The one for plain HTTP, which is sent on to HTTPS on this port.
+    Http { https: u16 },
 }
 
 /// What a connection's first byte says.
@@ -285,13 +324,14 @@ impl Porch {
     }
 
     /// Serves a TURN client to its end, or hands an HTTP connection over.
-    async fn receive<S>(self: Arc<Self>, stream: TcpStream, Caller { address: client, home, pass }: Caller, seat: S) {
+    async fn receive<S>(self: Arc<Self>, stream: TcpStream, entrance: Entrance, caller: Caller, seat: S) {
+        let Caller { address: client, home, pass } = caller;
         let Ok(server) = stream.local_addr() else {
             return;
         };
         // Small writes are all there is, and must not wait for the last one's acknowledgement.
         let _ = stream.set_nodelay(true);
-        let Ok(Some((stream, speech))) = timeout(SPEAK_WITHIN, self.listen(stream)).await else {
+        let Ok(Some((stream, speech))) = timeout(SPEAK_WITHIN, self.listen(stream, entrance)).await else {
             return;
         };
         let encrypted = stream.is_encrypted();
@@ -299,7 +339,11 @@ impl Porch {
             let Some(room) = self.guard.enter(Place::Http, home.as_ref()) else {
                 return;
             };
-            let arrival = Arrival::new(client, encrypted);
+            let https = match entrance {
+                Entrance::Main => None,
+                Entrance::Http { https } => Some(https),
+            };
+            let arrival = Arrival { https, ..Arrival::new(client, encrypted) };
             let (stream, mut guest) = HttpStream::new(stream, home.is_none(), [pass, room]);
             let stay = Arc::clone(&arrival.stay);
             // An error would mean that the server stops.
@@ -324,16 +368,22 @@ impl Porch {
 
     /// Waits for the first byte, and goes through the TLS handshake where that is what it begins. The byte stays
     /// where it is.
-    async fn listen(&self, stream: TcpStream) -> Option<(Stream, Speech)> {
+    async fn listen(&self, stream: TcpStream, entrance: Entrance) -> Option<(Stream, Speech)> {
         let mut first = [0];
         if stream.peek(&mut first).await.ok()? == 0 {
             return None;
         }
         let speech = Speech::of(first[0])?;
+        if entrance != Entrance::Main && speech != Speech::Http {
+            return None;
+        }
         if speech != Speech::Tls {
             return Some((Stream::Plain(stream), speech));
         }
         let mut stream = self.tls.as_ref()?.acceptor().accept(stream).await.ok()?;
+        if tls::is_of_authority(&stream) {
+            return None;
+        }
         let speech = Speech::of(*stream.fill_buf().await.ok()?.first()?)?;
         (speech != Speech::Tls).then(|| (Stream::Tls(Box::new(stream)), speech))
     }

@@ -12,6 +12,7 @@
 //! | `sieve.rs` | how often: a fixed amount of memory for all the networks there are |
 //! | `crowd.rs` | how many at once |
 //! | `reports.rs` | who has to stay out of conversations for a while |
+//! | [`work`] | what a join takes when too many come at once |
 //! | `network.rs` | a network as an operator writes it |
 //! | this one | the limits themselves, one row each, and the counts of what was over them |
 
@@ -20,6 +21,7 @@ mod network;
 mod prefix;
 mod reports;
 mod sieve;
+pub mod work;
 
 use std::{
     net::IpAddr,
@@ -35,12 +37,16 @@ use self::{
     prefix::{Keys, Marks},
     reports::Reports,
     sieve::{Limit, Sieve},
+    work::{Done, Load, Puzzle, Puzzles},
 };
 pub use self::{
     network::{Network, NoNetwork},
     prefix::{EPOCH, Home},
 };
-use crate::{mailbox::Whence, protocol::Category};
+use crate::{
+    mailbox::Whence,
+    protocol::{Category, Proof},
+};
 
 /// How much more an IPv6 /48 gets than one /64 of it: a household has one or two of them, a campus many.
 const WIDE: u32 = 4;
@@ -117,7 +123,7 @@ impl Place {
             Self::Connection => (most, 2_048),
             // TURN clients, who are in a call, always find some left.
             Self::Http => (most - most / 8, 1_536),
-            // 1,000 visitors of one network, who take 16 MB.
+            // 1,000 visitors of one network, who take 8 MB.
             Self::Socket => (most - most / 8, 1_024),
             // Each is a whole caller, with keys and a voice: 2 % of a core (debug build), and one of the reserved descriptors.
             Self::Echo => (16, 4),
@@ -128,6 +134,41 @@ impl Place {
 
 /// Descriptors that are not for clients: listeners, the relay's sockets, the runtime, files while they are read.
 const RESERVED: usize = 64;
+
+/// What one network, an IPv6 /48 too, can add to how many joins there seem to be: as much as its own limit lets go on, so
+/// that a crowd behind one address, or somebody who is many there, does not make work for everybody.
+const CROWDING: Limit = Limit { burst: 32, every: Duration::from_millis(100) };
+
+/// The fewest joins a second above which work is asked for. One network alone comes to 21: all that [`CROWDING`] lets count
+/// of it at once, over three seconds, and what it lets go on.
+pub const LEAST_CROWD: u32 = 30;
+
+/// How many join, and what they have done for it.
+struct Rush {
+    load: Load,
+    counted: Meter,
+    done: Done,
+}
+
+/// What is counted of work, by [`WORK`]'s names.
+#[derive(Clone, Copy)]
+enum Work {
+    Asked,
+    Done,
+    Refused,
+}
+
+/// As the log has it. Refused: too old, used before, of another network, or no solution at all.
+const WORK: [&str; 3] = ["work asked for", "work done", "work refused"];
+
+/// Why somebody cannot join now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Refusal {
+    /// Too many have from the same network; for how long.
+    Wait(Duration),
+    /// Too many do from everywhere: this has to be solved first.
+    Work(Puzzle),
+}
 
 /// The rates of one kind, for both widths of prefix.
 struct Meter {
@@ -142,6 +183,11 @@ impl Meter {
 
     fn wait(&self, marks: Marks, now: Instant) -> Option<Duration> {
         self.narrow.wait(marks.narrow, now).max(marks.wide.and_then(|wide| self.wide.wait(wide, now)))
+    }
+
+    /// How many are used up of a narrow prefix' burst; of the wide one's, so many times fewer.
+    fn used(&self, marks: Marks, now: Instant) -> u32 {
+        self.narrow.used(marks.narrow, now).max(marks.wide.map_or(0, |wide| self.wide.used(wide, now) / WIDE))
     }
 
     fn take(&mut self, marks: Marks, now: Instant) {
@@ -161,14 +207,19 @@ pub struct Guard {
     crowds: [Mutex<Crowd>; Place::ALL.len()],
     reports: Mutex<Reports>,
     reported: AtomicU64,
+    puzzles: Puzzles,
+    rush: Mutex<Rush>,
+    work: [AtomicU64; WORK.len()],
     over_rate: [AtomicU64; Kind::ALL.len()],
     over_room: [AtomicU64; Place::ALL.len()],
 }
 
 impl Guard {
     /// A guard with all its chance from `seed`, for a process that may open so many descriptors, and which believes
-    /// the proxies in `trusted`.
+    /// the proxies in `trusted`. It never asks for work.
     pub fn new(seed: [u8; 32], descriptors: usize, trusted: Vec<Network>, now: Instant) -> Self {
+        let (load, done) = (Load::new(u32::MAX, now), Done::new(now));
+        let counted = Meter { narrow: Sieve::new(CROWDING, now), wide: Sieve::new(CROWDING, now) };
         Self {
             trusted,
             keys: Mutex::new(Keys::new(seed, now)),
@@ -176,9 +227,18 @@ impl Guard {
             crowds: Place::ALL.map(|place| Mutex::new(Crowd::new(place.room(descriptors)))),
             reports: Mutex::default(),
             reported: AtomicU64::new(0),
+            puzzles: Puzzles::new(seed, now),
+            rush: Mutex::new(Rush { load, counted, done }),
+            work: Default::default(),
             over_rate: Default::default(),
             over_room: Default::default(),
         }
+    }
+
+    /// The same, but above so many joins a second, from all networks together, a join takes work; [`LEAST_CROWD`] or more.
+    pub fn asking_for_work_above(self, joins: u32, now: Instant) -> Self {
+        lock(&self.rush).load = Load::new(joins.max(LEAST_CROWD), now);
+        self
     }
 
     /// Whether this is a proxy that is believed when it says for whom it speaks.
@@ -231,6 +291,40 @@ impl Guard {
     pub fn fade(&self, now: Instant) {
         lock(&self.keys).turn(now);
         lock(&self.reports).fade(now);
+        lock(&self.rush).done.fade(now);
+    }
+
+    /// Counts a join, unless it has to wait or to be worked for. A `proof` that holds lets it in: it has been counted when
+    /// it was asked for. Of any other, nothing is known but that it is none.
+    ///
+    /// # Errors
+    ///
+    /// What it has to do first.
+    pub fn join(&self, home: &Home, proof: Option<&Proof>, now: Instant) -> Result<(), Refusal> {
+        if let Some(proof) = proof {
+            let holds = lock(&self.rush).done.accept(&self.puzzles, home.rate.narrow, proof, now);
+            self.note(if holds { Work::Done } else { Work::Refused });
+            if holds {
+                return Ok(());
+            }
+        }
+        self.take(Kind::Join, home, now).map_err(Refusal::Wait)?;
+        let mut rush = lock(&self.rush);
+        if rush.counted.wait(home.rate, now).is_none() {
+            rush.counted.take(home.rate, now);
+            rush.load.count(now);
+        }
+        let Some(over) = rush.load.over(now) else {
+            return Ok(());
+        };
+        drop(rush);
+        self.note(Work::Asked);
+        let joined = lock(&self.meters[Kind::Join as usize]).used(home.rate, now);
+        Err(Refusal::Work(self.puzzles.make(home.rate.narrow, work::tries(over, joined), now)))
+    }
+
+    fn note(&self, work: Work) {
+        self.work[work as usize].fetch_add(1, Ordering::Relaxed);
     }
 
     /// Counts one more of a kind.
@@ -265,12 +359,19 @@ impl Guard {
         None
     }
 
-    /// How often each limit was hit since the start, and how many reports there were, with a name for each.
+    /// How often each limit was hit since the start, how many reports there were, and how often work was asked for, done
+    /// and refused, with a name for each.
     pub fn counts(&self) -> Vec<(String, u64)> {
         let rates = Kind::ALL.iter().zip(&self.over_rate).map(|(kind, count)| (format!("{kind:?} rate"), count));
         let rooms = Place::ALL.iter().zip(&self.over_room).map(|(place, count)| (format!("{place:?} room"), count));
         let reports = [("reports counted".to_owned(), &self.reported)];
-        rates.chain(rooms).chain(reports).map(|(name, count)| (name, count.load(Ordering::Relaxed))).collect()
+        let work = WORK.iter().map(|name| (*name).to_owned()).zip(&self.work);
+        rates
+            .chain(rooms)
+            .chain(reports)
+            .chain(work)
+            .map(|(name, count)| (name, count.load(Ordering::Relaxed)))
+            .collect()
     }
 }
 
@@ -317,7 +418,7 @@ mod tests {
             assert!(kind == Kind::Report || every <= Duration::from_secs(10), "nobody is asked to wait for long");
         }
         let counts: Vec<u64> = guard.counts().into_iter().map(|(_, count)| count).collect();
-        assert_eq!(counts, [10, 10, 10, 10, 10, 10, 10, 0, 0, 0, 0, 0]);
+        assert_eq!(counts, [10, 10, 10, 10, 10, 10, 10, 0, 0, 0, 0, 0, 0, 0, 0]);
     }
 
     #[test]
@@ -346,6 +447,72 @@ mod tests {
             guard.counts()[7..10],
             [("Connection room".to_owned(), 19), ("Http room".to_owned(), 29), ("Socket room".to_owned(), 0)]
         );
+    }
+
+    fn solution(refusal: Refusal) -> Proof {
+        let Refusal::Work(Puzzle { challenge, target, most }) = refusal else { panic!("not work: {refusal:?}") };
+        work::solve(&challenge, &target, &most).expect("a solution")
+    }
+
+    #[test]
+    fn a_crowd_works_and_whoever_has_worked_joins() {
+        let (_, now) = guard(20_000);
+        let guard = Guard::new([5; 32], 20_000, Vec::new(), now).asking_for_work_above(100, now);
+        let homes: Vec<Home> =
+            (0..400_u32).map(|host| home(&guard, &format!("192.0.{}.{}", host / 200, host % 200), now)).collect();
+        let asked = homes.iter().filter(|home| guard.join(home, None, now).is_err()).count();
+        assert!((99..=101).contains(&asked), "{asked} of 400: 100 a second, counted over three");
+        let proof = solution(guard.join(&homes[0], None, now).expect_err("work"));
+        // Nobody else's, and once.
+        assert!(matches!(guard.join(&homes[1], Some(&proof), now), Err(Refusal::Work(_))));
+        assert_eq!(guard.join(&homes[0], Some(&proof), now), Ok(()));
+        assert!(matches!(guard.join(&homes[0], Some(&proof), now), Err(Refusal::Work(_))));
+        let later = now + Duration::from_secs(20);
+        assert_eq!(guard.join(&homes[0], None, later), Ok(()), "it passes");
+        assert_eq!(guard.join(&homes[0], Some(&proof), later), Ok(()), "and then nobody needs a proof");
+        assert_eq!(
+            guard.counts()[12..],
+            [
+                ("work asked for".to_owned(), asked as u64 + 3),
+                ("work done".to_owned(), 1),
+                ("work refused".to_owned(), 3)
+            ]
+        );
+    }
+
+    /// However many it is: they have their own limit, and the others do not work for them.
+    #[test]
+    fn one_network_makes_no_work_for_the_others() {
+        // One address, one /64, and all that a /48 has.
+        for (address, many) in [("192.0.2.1", 1), ("2001:db8::1", 1), ("2001:db8:0:", 5_000)] {
+            let (_, start) = guard(20_000);
+            let guard = Guard::new([5; 32], 20_000, Vec::new(), start).asking_for_work_above(0, start);
+            let other = home(&guard, "192.0.2.2", start);
+            for millisecond in 0..20_000 {
+                let now = start + Duration::from_millis(millisecond);
+                let subnet =
+                    if many > 1 { format!("{address}{:x}::1", millisecond % many) } else { address.to_owned() };
+                let one = home(&guard, &subnet, now);
+                assert!(!matches!(guard.join(&one, None, now), Err(Refusal::Work(_))));
+            }
+            assert_eq!(guard.join(&other, None, start + Duration::from_secs(20)), Ok(()));
+        }
+    }
+
+    /// Where many join behind one address, each of them works longer, and nobody elsewhere does.
+    #[test]
+    fn who_comes_often_works_longer() {
+        let (_, now) = guard(20_000);
+        let guard = Guard::new([5; 32], 20_000, Vec::new(), now).asking_for_work_above(30, now);
+        (0..200).for_each(|host| drop(guard.join(&home(&guard, &format!("10.0.0.{host}"), now), None, now)));
+        let (crowd, alone) = (home(&guard, "192.0.2.1", now), home(&guard, "192.0.2.2", now));
+        let most = |home| match guard.join(home, None, now) {
+            Err(Refusal::Work(puzzle)) => *puzzle.most.get(),
+            other => panic!("not work: {other:?}"),
+        };
+        (0..100).for_each(|_| drop(guard.join(&crowd, None, now)));
+        let (crowd, alone) = (most(&crowd), most(&alone));
+        assert!(crowd > 5 * alone && crowd <= work::MOST, "{crowd} {alone}");
     }
 
     #[test]

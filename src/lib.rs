@@ -9,7 +9,8 @@
 //!  visitor's page ──udp, tcp, tls──▶ relay ──▶ partner's page  (DTLS-SRTP, opaque to us)
 //! ```
 //!
-//! - [`door`] is the one TCP port: it tells pages from TURN clients, and has TLS where the operator wants it.
+//! - [`door`] is the one TCP port: it tells pages from TURN clients, and has TLS where the operator wants it, with a certificate
+//!   that it is given or gets by itself.
 //! - [`web`] accepts a socket, checks its Origin, and runs one task for its visitor. The task pumps; its `Drop`
 //!   undoes everything once.
 //! - [`visitor`] is one visitor's rules, pure: `(state, input, now) -> effects`.
@@ -24,22 +25,26 @@
 //!   connection is read.
 //! - [`caller`] is a visitor without a browser, for the tests and later for probes; [`echo`] is one that the server itself
 //!   is, for somebody who wants to hear themself before a call.
-//! - [`config`] is what an operator can set. `port` is what the door and the relay stand on, and how it goes to the next
+//! - [`config`] is what an operator can set, [`hours`] what of it is about the time of day, [`check`] says in words what
+//!   would come of it, and [`print`] has the files for the programs around it. `port` is what the door and the relay stand on, and how it goes to the next
 //!   server.
 //!
 //! Imports point one way: `main → lib → web → {door, echo} → {visitor, caller} → {matchmaking, relay, guard} → mailbox → protocol`. A call is two symmetric
 //! values, one owned by each side's visitor; there is no call table.
 
 pub mod caller;
+pub mod check;
 pub mod clock;
 pub mod config;
 pub mod door;
 pub mod echo;
 pub mod guard;
+pub mod hours;
 pub mod mailbox;
 pub mod matchmaking;
 mod port;
 mod prefix;
+pub mod print;
 pub mod protocol;
 pub mod relay;
 mod throttle;
@@ -56,7 +61,8 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tracing::{debug, info, warn};
 
-use crate::config::Config;
+use crate::clock::Now;
+use crate::config::{Config, Domain, ListenHttp};
 use crate::door::{Arrival, Door, tls};
 use crate::guard::Guard;
 use crate::mailbox::RelayAt;
@@ -76,10 +82,14 @@ const CLOSE_WITHIN: Duration = Duration::from_secs(3);
 /// How long the health check waits for an answer.
 const HEALTH_WITHIN: Duration = Duration::from_secs(3);
 
+/// The most of an answer to it that is read, in bytes: it has a head and a few words.
+const MAX_HEALTH_BYTES: u64 = 4 * 1024;
+
 /// Page, signalling and relay on one port.
 pub struct Server {
     door: Door,
     address: SocketAddr,
+    domain: Option<Domain>,
     tls: Option<Arc<tls::Identity>>,
     house: Arc<House>,
     threads: relay::Threads,
@@ -99,18 +109,32 @@ impl Server {
             Some(bytes) => relay::Secret::new(&bytes),
             None => relay::Secret::random()?,
         };
-        let tls =
-            config.tls()?.map(|(certificates, key)| tls::Identity::read(certificates, key)).transpose()?.map(Arc::new);
+        let tls = match (config.tls()?, config.acme()) {
+            (Some((certificates, key)), _) => Some(Arc::new(tls::Identity::read(certificates, key)?)),
+            (None, Some(acme)) => Some(Arc::new(tls::Identity::from_authority(acme)?)),
+            (None, None) => None,
+        };
         let descriptors = raise_file_limit();
         let (tcp, udp) = port::take(config.listen, config.handover)?;
         let address = tcp.local_addr()?;
         let listener = tokio::net::TcpListener::from_std(tcp)?;
+        let http = match config.listen_http.and_then(ListenHttp::address) {
+            Some(listen) => {
+                let http = port::take_tcp(listen, config.handover).context("--listen-http none does without it")?;
+                info!(port = http.local_addr()?.port(), "plain HTTP is sent on to HTTPS");
+                Some(tokio::net::TcpListener::from_std(http)?)
+            }
+            None => None,
+        };
         let (relay, threads) = relay::start_as(udp, secret, config.handover)?;
         let mut seed = [0; 32];
         getrandom::fill(&mut seed)?;
         let (drain, handover) = (Duration::from_secs(config.drain.into()), config.handover);
-        let guard = Arc::new(Guard::new(seed, descriptors, config.trusted_proxies.clone(), Instant::now()));
-        let door = Door::new(listener, tls.clone(), relay.clone(), Arc::clone(&guard))?;
+        let now = Instant::now();
+        let guard = Guard::new(seed, descriptors, config.trusted_proxies.clone(), now);
+        let guard = Arc::new(guard.asking_for_work_above(config.work_above, now));
+        let door = Door::new(listener, tls.clone(), relay.clone(), Arc::clone(&guard))?.with_http(http);
+        let domain = config.domains.first().cloned();
         let matchmaker: Arc<dyn Matchmaker> = match config.cluster()? {
             Some(cluster) => {
                 let transports = config.transports();
@@ -120,8 +144,8 @@ impl Server {
             }
             None => Arc::new(Memory::default()),
         };
-        let house = Arc::new(House::new(config, relay, guard, matchmaker));
-        Ok(Self { door, address, tls, house, threads, drain, handover })
+        let house = Arc::new(House::new(config, relay, guard, tls.clone(), matchmaker));
+        Ok(Self { door, address, domain, tls, house, threads, drain, handover })
     }
 
     /// The address that was taken, with the port if it was left to the system.
@@ -129,11 +153,14 @@ impl Server {
         self.address
     }
 
-    /// Where a browser on this machine finds the page. `localhost` for a wildcard address: browsers give the microphone
+    /// Where a browser finds the page: by its name, or on this machine. `localhost` for a wildcard address: browsers give the microphone
     /// to secure contexts only, and without TLS that is `localhost` or a loopback address.
     pub fn url(&self) -> String {
         let scheme = if self.tls.is_some() { "https" } else { "http" };
-        if self.address.ip().is_unspecified() {
+        if let Some(domain) = &self.domain {
+            let port = if self.address.port() == 443 { String::new() } else { format!(":{}", self.address.port()) };
+            format!("https://{}{port}", domain.as_str())
+        } else if self.address.ip().is_unspecified() {
             format!("{scheme}://localhost:{}", self.address.port())
         } else {
             format!("{scheme}://{}", self.address)
@@ -255,6 +282,7 @@ async fn count_and_forget(house: Arc<House>) {
         guard.fade(Instant::now());
         matchmaker.fade(Instant::now());
         lobby.fade(Instant::now());
+        house.usual().turn(Now::read().unix);
         let now = counts();
         for ((what, count), (_, before)) in now.iter().zip(&before) {
             if count > before {
@@ -294,12 +322,16 @@ fn ask(mut stream: TcpStream) -> anyhow::Result<()> {
     stream.set_read_timeout(Some(HEALTH_WITHIN))?;
     stream.set_write_timeout(Some(HEALTH_WITHIN))?;
     stream.write_all(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
-    let mut start = [0; 12];
-    stream.read_exact(&mut start).context("no answer")?;
-    if &start != b"HTTP/1.1 200" {
-        bail!("not well");
+    let mut answer = Vec::new();
+    stream.take(MAX_HEALTH_BYTES).read_to_end(&mut answer).context("no answer")?;
+    if answer.starts_with(b"HTTP/1.1 200") {
+        return Ok(());
     }
-    Ok(())
+    let answer = String::from_utf8_lossy(&answer);
+    match answer.split_once("\r\n\r\n") {
+        Some((_, why)) => bail!("not well: {}", why.lines().next().unwrap_or_default()),
+        None => bail!("not well"),
+    }
 }
 
 /// Takes as many sockets as the system lets it: the usual 1,024 are for programs that use select(2), and a call over

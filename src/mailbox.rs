@@ -128,7 +128,8 @@ pub struct Mailbox(Way);
 
 #[derive(Clone)]
 enum Way {
-    Here(mpsc::Sender<Mail>),
+    /// Boxed, because tokio's channels come with room for 32 things, and most visitors wait and have no mail.
+    Here(mpsc::Sender<Box<Mail>>),
     /// By another machine.
     Elsewhere(Arc<dyn Fn(Mail) -> bool + Send + Sync>),
 }
@@ -141,7 +142,7 @@ impl fmt::Debug for Mailbox {
 
 /// The receiving end.
 #[derive(Debug)]
-pub struct Inbox(mpsc::Receiver<Mail>);
+pub struct Inbox(mpsc::Receiver<Box<Mail>>);
 
 /// Makes a mailbox with its two ends.
 pub fn mailbox() -> (Mailbox, Inbox) {
@@ -164,19 +165,19 @@ impl Mailbox {
             Way::Elsewhere(post) => return post(mail),
         };
         let must_arrive = matches!(mail, Mail::Matched(..) | Mail::Gone { .. } | Mail::Unreachable { .. });
-        (must_arrive || sender.capacity() > RESERVED) && sender.try_send(mail).is_ok()
+        (must_arrive || sender.capacity() > RESERVED) && sender.try_send(Box::new(mail)).is_ok()
     }
 }
 
 impl Inbox {
     /// The next mail. Never ends while a [`Mailbox`] exists; cancel-safe.
     pub async fn next(&mut self) -> Option<Mail> {
-        self.0.recv().await
+        self.0.recv().await.map(|mail| *mail)
     }
 
     /// The next mail, if there is one already.
     pub fn try_next(&mut self) -> Option<Mail> {
-        self.0.try_recv().ok()
+        self.0.try_recv().ok().map(|mail| *mail)
     }
 
     /// Closes the box, so that no more can be put in, and returns what lies unread.

@@ -3,9 +3,8 @@
 use std::io::Write;
 use std::process::ExitCode;
 
-use clap::Parser;
 use sotto::Server;
-use sotto::config::{Cli, Command, Config};
+use sotto::config::{Cli, Command, Config, Stop};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 use tracing::level_filters::LevelFilter;
@@ -14,20 +13,20 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
 fn main() -> ExitCode {
-    let Cli { command, config } = match Cli::try_parse() {
+    let Cli { command, config, .. } = match Cli::read() {
         Ok(cli) => cli,
-        // Help and version are asked for; anything else is one clear line.
-        Err(asked) if !asked.use_stderr() => asked.exit(),
-        Err(error) => {
-            let text = error.to_string();
-            eprintln!("sotto: {}", text.lines().next().unwrap_or_default().trim_start_matches("error: "));
+        Err(Stop::Asked(asked)) => asked.exit(),
+        Err(Stop::Refused(refused)) => {
+            eprintln!("sotto: {refused}");
             return ExitCode::from(2);
         }
     };
     start_log(config.log);
     let done = match command {
+        Some(Command::CheckConfig) => sotto::check::say(&config, &mut std::io::stdout()),
         Some(Command::Healthcheck) => sotto::healthcheck(config.listen),
         Some(Command::Hashes) => std::io::stdout().write_all(sotto::web::hashes().as_bytes()).map_err(Into::into),
+        Some(Command::Print { sheet }) => std::io::stdout().write_all(sheet.text().as_bytes()).map_err(Into::into),
         None => serve(config),
     };
     match done {

@@ -4,11 +4,13 @@
 //! pool under one short lock and tells both mailboxes after the lock is released. [`redis`] has the pool of many machines,
 //! by the same rule, in a Redis that they share, and a pool of its own for when that is gone. One suite holds both to one
 //! contract (`tests/integration/matchmaking.rs`).
+//! [`usual`] is how it usually is at an hour.
 
 pub mod bars;
 pub mod memory;
 pub mod pairing;
 pub mod redis;
+pub mod usual;
 
 use std::fmt;
 use std::time::Instant;

@@ -7,11 +7,10 @@
 use std::io::ErrorKind;
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 
-use anyhow::Context;
 use socket2::{Domain, Protocol, Socket, Type};
 use tracing::warn;
 
-use crate::config::DEFAULT_LISTEN;
+use crate::config::is_default;
 
 /// How many connections may wait to be accepted.
 const BACKLOG: i32 = 1024;
@@ -25,15 +24,40 @@ const TRIES: usize = 32;
 ///
 /// When it is taken or not permitted, or cannot be shared on this system.
 pub fn take(listen: SocketAddr, is_shared: bool) -> anyhow::Result<(std::net::TcpListener, UdpSocket)> {
-    let bound = match bind(listen, is_shared) {
+    or_ipv4(listen, |listen| bind(listen, is_shared))
+}
+
+/// Takes a port for TCP alone.
+///
+/// # Errors
+///
+/// As [`take`].
+pub fn take_tcp(listen: SocketAddr, is_shared: bool) -> anyhow::Result<std::net::TcpListener> {
+    or_ipv4(listen, |listen| bind_tcp(listen, is_shared))
+}
+
+fn or_ipv4<T>(listen: SocketAddr, bind: impl Fn(SocketAddr) -> std::io::Result<T>) -> anyhow::Result<T> {
+    let bound = match bind(listen) {
         // A container or machine without IPv6; whoever named an address gets that address or an error.
-        Err(error) if listen == DEFAULT_LISTEN && !is_taken(&error) => {
+        Err(error) if is_default(listen) && !is_taken(&error) => {
             warn!("no IPv6 here, listening on IPv4 alone");
-            bind(SocketAddr::from((Ipv4Addr::UNSPECIFIED, listen.port())), is_shared)
+            bind(SocketAddr::from((Ipv4Addr::UNSPECIFIED, listen.port())))
         }
         done => done,
     };
-    bound.with_context(|| format!("cannot listen on {listen}"))
+    bound.map_err(|error| {
+        let hint = hint(error.kind(), listen.port());
+        anyhow::Error::new(error).context(format!("cannot listen on {listen}{hint}"))
+    })
+}
+
+/// What may be done about it.
+fn hint(kind: ErrorKind, port: u16) -> &'static str {
+    if kind == ErrorKind::PermissionDenied && (1..1_024).contains(&port) {
+        ", which is for root, or for whoever has CAP_NET_BIND_SERVICE"
+    } else {
+        ""
+    }
 }
 
 /// Whether binding failed for a reason that IPv4 would share.
@@ -46,14 +70,7 @@ fn bind(listen: SocketAddr, is_shared: bool) -> std::io::Result<(std::net::TcpLi
     let tries = if listen.port() == 0 { TRIES } else { 1 };
     let mut last = None;
     for _ in 0..tries {
-        let tcp = open(listen, Type::STREAM, Protocol::TCP, is_shared)?;
-        tcp.listen(BACKLOG)?;
-        if is_shared {
-            // A TCP socket that has a filter before it listens is refused company.
-            give_all_to(&tcp, Turn::First)?;
-        }
-        let tcp = std::net::TcpListener::from(tcp);
-        tcp.set_nonblocking(true)?;
+        let tcp = bind_tcp(listen, is_shared)?;
         match open(tcp.local_addr()?, Type::DGRAM, Protocol::UDP, is_shared) {
             Ok(udp) => {
                 if is_shared {
@@ -65,6 +82,17 @@ fn bind(listen: SocketAddr, is_shared: bool) -> std::io::Result<(std::net::TcpLi
         }
     }
     Err(last.unwrap_or_else(|| ErrorKind::AddrInUse.into()))
+}
+
+fn bind_tcp(listen: SocketAddr, is_shared: bool) -> std::io::Result<std::net::TcpListener> {
+    let tcp = open(listen, Type::STREAM, Protocol::TCP, is_shared)?;
+    tcp.listen(BACKLOG)?;
+    if is_shared {
+        // A TCP socket that has a filter before it listens is refused company.
+        give_all_to(&tcp, Turn::First)?;
+    }
+    tcp.set_nonblocking(true)?;
+    Ok(tcp.into())
 }
 
 fn open(address: SocketAddr, kind: Type, protocol: Protocol, is_shared: bool) -> std::io::Result<Socket> {
@@ -131,4 +159,19 @@ fn share(_: &Socket) -> std::io::Result<()> {
 #[cfg(not(target_os = "linux"))]
 pub fn give_all_to(_: &Socket, _: Turn) -> std::io::Result<()> {
     Err(ErrorKind::Unsupported.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_may_not_take_a_port_is_told_who_may() {
+        assert!(hint(ErrorKind::PermissionDenied, 443).contains("CAP_NET_BIND_SERVICE"));
+        for (kind, port) in
+            [(ErrorKind::AddrInUse, 443), (ErrorKind::PermissionDenied, 8080), (ErrorKind::PermissionDenied, 0)]
+        {
+            assert_eq!(hint(kind, port), "", "{kind:?} {port}");
+        }
+    }
 }

@@ -10,7 +10,8 @@
 //! > {"type":"hello"}                            the first frame of a socket
 //! < {"type":"welcome","resume":"…"}             a token for the next socket's hello
 //! > {"type":"join","languages":["en"],"role":"either","avoid_recent":true}
-//! < {"type":"waiting"}                         or {"type":"slow_down","retry_after":10}, and one is idle still
+//! < {"type":"waiting","usual":"soon"}          or {"type":"slow_down","retry_after":10}, and one is idle still
+//!                                              or {"type":"work",…}: join once more, with a proof
 //! < {"type":"matched","call":"…","side":"a","offerer":true,"relay":{…}}
 //! > {"type":"describe","call":"…","description":{…}}     the offerer first, the answerer after it
 //! < {"type":"describe","call":"…","description":{…}}
@@ -46,6 +47,9 @@ pub const RELAYED_ADDRESS: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
 /// bound on what one join costs.
 pub const MAX_LANGUAGES: usize = 8;
 
+/// The most numbers that anybody is asked to try: a slow phone's seconds, and no more of anybody's battery than that.
+pub const MAX_TRIES: u32 = 1_000_000;
+
 /// Names one call. Made at the match, known to its two sides and to nobody else.
 pub type CallId = Uuid;
 
@@ -68,6 +72,12 @@ pub enum ClientMessage {
         role: Role,
         /// False lets somebody met a moment ago be met again, if they say so as well.
         avoid_recent: bool,
+        /// Whether one is struggling badly: two who are do not meet. Not on the wire where one is not.
+        #[serde(default, skip_serializing_if = "Struggling::is_not")]
+        struggling: Struggling,
+        /// That the work is done which the server has asked for.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        proof: Option<Proof>,
     },
     /// Asks for a call with the server's own caller, which says again what it hears. Only when idle. It is a call like any
     /// other, with `matched` to begin with, but that nobody has to be waited for, that it lasts for half a minute at the
@@ -127,7 +137,11 @@ pub enum ServerMessage {
         call: Option<CallId>,
     },
     /// In the queue: after `join`, and again after `ended` with `vanished`.
-    Waiting {},
+    Waiting {
+        /// How it usually is at this hour; not there where too little is known of it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        usual: Option<Usual>,
+    },
     /// Paired.
     Matched {
         /// Names the call in every frame about it.
@@ -178,6 +192,17 @@ pub enum ServerMessage {
     SlowDown {
         /// Seconds, as in HTTP's Retry-After.
         retry_after: Pause,
+    },
+    /// A `join` was not accepted, because too many come at once, from wherever: one is idle, and may join once more when
+    /// this is solved. It takes a number below `most` with which SHA-256(challenge ‖ number), the challenge as its 32
+    /// bytes and the number as four in network order, is the target. Good once, for a minute, and for this network.
+    Work {
+        /// To be given back as it is. What is in it is the server's.
+        challenge: Challenge,
+        /// What the number has to come to.
+        target: Target,
+        /// How many numbers there are to try, half of them on average.
+        most: Tries,
     },
     /// A `join` was not accepted, because several people have reported conversations with somebody of the same network.
     CoolDown {
@@ -230,6 +255,40 @@ pub enum Role {
     Listen,
     /// Both are fine.
     Either,
+}
+
+/// How waits usually end at this hour of the day, as far as the server has seen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Usual {
+    /// Most people find somebody within a minute.
+    Soon,
+    /// Most find somebody within ten.
+    Minutes,
+    /// Most leave, or wait for longer.
+    Quiet,
+}
+
+/// Whether a visitor has said that they are struggling badly. Told to nobody, and printed nowhere.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Struggling(pub bool);
+
+impl Struggling {
+    /// Whether there is nothing to be said on the wire.
+    pub fn is_not(&self) -> bool {
+        !self.0
+    }
+}
+
+/// The solution of a `work`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Proof {
+    /// As the server gave it.
+    pub challenge: Challenge,
+    /// What was found.
+    pub number: u32,
 }
 
 /// What a report says. Few and plain, so that nobody has to think about which it was.
@@ -424,6 +483,52 @@ checked! {
 }
 
 checked! {
+    /// 32 bytes that are the server's, as 64 lower-case hexadecimal digits.
+    Challenge(String), "a challenge is 64 lower-case hexadecimal digits", |value| is_hex(value, 64)
+}
+
+impl Challenge {
+    /// For these bytes.
+    pub fn of(bytes: [u8; 32]) -> Self {
+        Self(to_hex(&bytes))
+    }
+
+    /// The bytes of it.
+    pub fn bytes(&self) -> [u8; 32] {
+        from_hex(&self.0)
+    }
+}
+
+checked! {
+    /// What SHA-256 has to give, as 64 lower-case hexadecimal digits.
+    Target(String), "a target is 64 lower-case hexadecimal digits", |value| is_hex(value, 64)
+}
+
+impl Target {
+    /// For these bytes.
+    pub fn of(bytes: [u8; 32]) -> Self {
+        Self(to_hex(&bytes))
+    }
+
+    /// The bytes of it.
+    pub fn bytes(&self) -> [u8; 32] {
+        from_hex(&self.0)
+    }
+}
+
+checked! {
+    /// How many numbers there are to try, at most [`MAX_TRIES`].
+    Tries(u32), "tries are 1 to 1000000", |value| (1..=MAX_TRIES).contains(value)
+}
+
+impl Tries {
+    /// So many, or as near to it as the bounds allow.
+    pub fn about(tries: u32) -> Self {
+        Self(tries.clamp(1, MAX_TRIES))
+    }
+}
+
+checked! {
     /// Primary language subtags (RFC 5646 §2.2.1) in lower case, one to [`MAX_LANGUAGES`], each once.
     Languages(Vec<String>), "languages are 1 to 8 different primary subtags in lower case", |value| {
         (1..=MAX_LANGUAGES).contains(&value.len())
@@ -446,13 +551,12 @@ macro_rules! silent {
 impl Fingerprint {
     /// The bytes of it.
     pub fn bytes(&self) -> [u8; 32] {
-        let digit = |digit: u8| char::from(digit).to_digit(16).map_or(0, |value| value as u8);
-        let digits = self.0.as_bytes();
-        std::array::from_fn(|index| digit(digits[2 * index]) << 4 | digit(digits[2 * index + 1]))
+        from_hex(&self.0)
     }
 }
 
 silent!(Ufrag, Pwd, Fingerprint, PayloadType, Port, ResumeToken, Languages, Pause, CoolDown);
+silent!(Struggling, Challenge, Target, Tries);
 
 fn is_ice_chars(value: &str, least: usize, most: usize) -> bool {
     (least..=most).contains(&value.len())
@@ -461,6 +565,21 @@ fn is_ice_chars(value: &str, least: usize, most: usize) -> bool {
 
 fn is_hex(value: &str, digits: usize) -> bool {
     value.len() == digits && value.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+}
+
+/// The bytes that 64 hexadecimal digits stand for.
+fn from_hex(digits: &str) -> [u8; 32] {
+    let digit = |digit: u8| char::from(digit).to_digit(16).map_or(0, |value| value as u8);
+    let digits = digits.as_bytes();
+    std::array::from_fn(|index| digit(digits[2 * index]) << 4 | digit(digits[2 * index + 1]))
+}
+
+fn to_hex(bytes: &[u8; 32]) -> String {
+    bytes
+        .iter()
+        .flat_map(|byte| [byte >> 4, byte & 15])
+        .filter_map(|digit| char::from_digit(digit.into(), 16))
+        .collect()
 }
 
 /// Reads one frame, strictly: what is read has to be what [`serde_json`] would write. Its own reading is kinder than
@@ -554,6 +673,10 @@ mod tests {
             .expect("a match where the two may type");
         let off = matched["frame"].to_string().replace("\"text_line\":true", "\"text_line\":false");
         assert!(off.contains("false") && read::<ServerMessage>(&off).is_err());
+        // What is not known is left out as well, and is nothing else than it may be.
+        for text in ["null", "\"busy\"", "1", "\"Soon\""] {
+            assert!(read::<ServerMessage>(&format!(r#"{{"type":"waiting","usual":{text}}}"#)).is_err(), "{text}");
+        }
         // Neither end takes the other's frames, but for those that are the same both ways.
         for row in rows(include_str!("../tests/fixtures/protocol/server.json")) {
             let both = ["describe", "candidate", "restart"].map(Value::from).contains(&row["frame"]["type"]);
@@ -566,7 +689,7 @@ mod tests {
         for row in rows(include_str!("../tests/fixtures/protocol/client.json")) {
             let message: ClientMessage = serde_json::from_value(row["frame"].clone()).expect("a frame");
             let printed = format!("{message:?}");
-            for secret in ["abcd", "wxyz", "abcdefghij", "000102", "49152", "\"en\"", "001122"] {
+            for secret in ["true)", "a1b2c3", "abcd", "wxyz", "abcdefghij", "000102", "49152", "\"en\"", "001122"] {
                 assert!(!printed.contains(secret), "{printed}");
             }
         }

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use crate::clock::Now;
 use crate::mailbox::{Mail, Mailbox, Match, Person, RelayAt, TicketId, VisitorId};
 use crate::protocol::{
-    CallId, Category, ClientMessage, EndReason, Languages, ProblemCode, Role, ServerMessage, Setup, Side,
+    CallId, Category, ClientMessage, EndReason, Languages, ProblemCode, Role, ServerMessage, Setup, Side, Struggling,
 };
 
 /// How long a side may take to describe itself once it is its turn: the 20 s in which a visitor whose tab was
@@ -29,6 +29,11 @@ pub const BEGUN_AFTER: Duration = Duration::from_secs(20);
 /// How long a visitor in a call may be without a socket before the call is lost. The voices do not need the socket, and
 /// a page whose line is really gone says so itself within a minute; this is for two pages that are both gone.
 pub const AWAY_FOR: Duration = Duration::from_secs(10 * 60);
+
+/// How long the place in the queue is kept of a visitor whose line was lost. A page tries again within 15 s of having a
+/// network, and a hidden one may be woken once a minute; somebody who is away for longer does not wait, and would come
+/// before those who did.
+pub const PLACE_FOR: Duration = Duration::from_secs(2 * 60);
 
 /// How long the end of a call is kept for a page that is away.
 pub const TOLD_WITHIN: Duration = Duration::from_secs(60);
@@ -97,10 +102,14 @@ pub enum Effect {
     },
     /// Find the server's own caller for this visitor, and give it to [`Input::Echo`]; or send that there is none now.
     HearYourself,
+    /// Send `waiting`, with how it usually is at this hour.
+    Waiting,
     /// Put this wait into the queue.
     Join(Wait),
     /// Take it out again.
     LeaveQueue(TicketId),
+    /// Count how a wait has ended: with somebody, or by leaving.
+    Waited(Duration, Option<Person>),
     /// Tell the partner.
     Tell(Mailbox, Mail),
     /// Keep these two apart for a while.
@@ -126,6 +135,8 @@ pub struct Wait {
     pub role: Role,
     /// Whether they mind meeting a recent partner again.
     pub avoid_recent: bool,
+    /// Whether they are struggling badly.
+    pub struggling: Struggling,
     /// When the waiting began.
     pub joined: Instant,
 }
@@ -149,6 +160,8 @@ struct Call {
     /// When it became this side's turn to describe itself.
     turn: Option<Instant>,
     described: bool,
+    /// Whether another socket has come since, whose page may know nothing of the match.
+    unsure: bool,
     /// When both descriptions had passed.
     negotiated: Option<Instant>,
     connected: bool,
@@ -166,6 +179,7 @@ impl Call {
             wait,
             since: now,
             described: false,
+            unsure: false,
             negotiated: None,
             connected: false,
             candidates: 0,
@@ -209,17 +223,40 @@ impl Past {
     }
 }
 
+/// A place in the queue that nobody stands in while its owner is away.
+#[derive(Debug, Clone, Copy)]
+struct Place {
+    /// When the waiting began.
+    joined: Instant,
+    /// Until when it is kept.
+    until: Instant,
+}
+
+/// What is known of a visitor beyond one socket: for whoever comes back with its resume token.
+#[derive(Debug, Default)]
+pub struct Memory {
+    past: Past,
+    place: Option<Place>,
+}
+
+impl Memory {
+    /// Whether a place in the queue is kept, at the longest for [`PLACE_FOR`].
+    pub fn has_place(&self) -> bool {
+        self.place.is_some()
+    }
+}
+
 /// One visitor, from the first frame to the end of its task.
 #[derive(Debug)]
 pub struct Visitor {
     phase: Phase,
     away: Option<Instant>,
-    past: Past,
+    memory: Memory,
 }
 
 impl Default for Visitor {
     fn default() -> Self {
-        Self { phase: Phase::New, away: None, past: Past::default() }
+        Self { phase: Phase::New, away: None, memory: Memory::default() }
     }
 }
 
@@ -233,7 +270,7 @@ impl Visitor {
             Input::Echo(matched) => self.meet(matched, None, now, &mut effects),
             Input::Deadline => self.overdue(now, &mut effects),
             Input::Away { untold } => {
-                // Only a call waits for somebody: the queue has others to pair.
+                // Only a call waits for somebody: the queue has others to pair, and keeps no more than the place.
                 let waited_for = match &self.phase {
                     Phase::InCall(call) => call.begun(now.instant),
                     Phase::Idle => untold,
@@ -242,14 +279,22 @@ impl Visitor {
                 if waited_for {
                     self.away = Some(now.instant);
                 } else {
-                    self.leave(EndReason::Lost, now, &mut effects);
+                    self.lose_line(now, &mut effects);
                 }
             }
             Input::Back => {
                 self.away = None;
-                let call = match &self.phase {
-                    Phase::InCall(call) => Some(call.matched.call),
-                    _ => None,
+                let call = match &mut self.phase {
+                    Phase::InCall(call) => {
+                        call.unsure = true;
+                        Some(call.matched.call)
+                    }
+                    // It was lost without a sign. The page joins again, as after any welcome.
+                    Phase::Waiting(_) => {
+                        self.lose_line(now, &mut effects);
+                        None
+                    }
+                    Phase::New | Phase::Idle => None,
                 };
                 effects.push(Effect::Welcome(call));
             }
@@ -265,7 +310,7 @@ impl Visitor {
 
     /// When the last call ended that can still be reported.
     pub fn has_talked_until(&self) -> Option<Instant> {
-        self.past.0.back().map(|(end, ..)| *end)
+        self.memory.past.0.back().map(|(end, ..)| *end)
     }
 
     /// Whether there is a call, or one about to be.
@@ -279,13 +324,13 @@ impl Visitor {
     }
 
     /// What is to be kept of a visitor who may come back with another socket.
-    pub fn take_past(&mut self) -> Past {
-        std::mem::take(&mut self.past)
+    pub fn take_memory(&mut self) -> Memory {
+        std::mem::take(&mut self.memory)
     }
 
     /// This is a visitor who has come back.
-    pub fn remember(&mut self, past: Past) {
-        self.past = past;
+    pub fn remember(&mut self, memory: Memory) {
+        self.memory = memory;
     }
 
     /// Whether a `join` would begin a wait.
@@ -322,20 +367,37 @@ impl Visitor {
                 self.phase = Phase::Idle;
                 effects.push(Effect::Welcome(None));
             }
-            ClientMessage::Join { languages, role, avoid_recent } => match self.phase {
+            // Whether it has been worked for is not for the rules to say.
+            ClientMessage::Join { languages, role, avoid_recent, struggling, proof: _ } => match self.phase {
                 Phase::Waiting(_) => effects.push(problem(ProblemCode::AlreadyWaiting, "already waiting")),
                 Phase::InCall(_) => effects.push(problem(ProblemCode::AlreadyInCall, "already in a call")),
                 Phase::New | Phase::Idle => {
-                    let wait = Wait { ticket: ticket(), languages, role, avoid_recent, joined: now.instant };
-                    self.wait(wait, effects);
+                    // Taken, so that nobody stands in one place twice; other wishes are no other place.
+                    let place = self.memory.place.take().filter(|place| now.instant < place.until);
+                    let joined = place.map_or(now.instant, |place| place.joined);
+                    self.wait(Wait { ticket: ticket(), languages, role, avoid_recent, struggling, joined }, effects);
                 }
             },
             ClientMessage::HearYourself {} => match self.phase {
                 Phase::Waiting(_) => effects.push(problem(ProblemCode::AlreadyWaiting, "already waiting")),
                 Phase::InCall(_) => effects.push(problem(ProblemCode::AlreadyInCall, "already in a call")),
-                Phase::New | Phase::Idle => effects.push(Effect::HearYourself),
+                Phase::New | Phase::Idle => {
+                    self.memory.place = None;
+                    effects.push(Effect::HearYourself);
+                }
             },
-            ClientMessage::Leave {} => self.leave(EndReason::Left, now, effects),
+            ClientMessage::Leave {} => match &self.phase {
+                // A page that has come back gives up a match that it was never told of, and goes on waiting.
+                Phase::InCall(call) if call.unsure && !call.described => self.lose_line(now, effects),
+                phase => {
+                    if let Phase::Waiting(wait) = phase {
+                        let waited = now.instant.saturating_duration_since(wait.joined);
+                        effects.push(Effect::Waited(waited, None));
+                    }
+                    self.memory.place = None;
+                    self.leave(EndReason::Left, now, effects);
+                }
+            },
             ClientMessage::Describe { call, description } => {
                 let Some(side) = self.call(call) else { return };
                 let setup = if side.matched.offerer {
@@ -382,13 +444,19 @@ impl Visitor {
                 if self.call(call).is_some() {
                     self.leave(EndReason::Left, now, effects);
                 }
-                if let Some(partner) = self.past.take(call, now.instant) {
+                if let Some(partner) = self.memory.past.take(call, now.instant) {
                     effects.push(Effect::Report(partner, category));
                 }
             }
             ClientMessage::Connected { call } => {
-                if let Some(side) = self.call(call) {
-                    side.connected |= side.negotiated.is_some();
+                let Some(side) = self.call(call) else { return };
+                if side.negotiated.is_some() && !side.connected {
+                    side.connected = true;
+                    // There is no way back to one's place any more.
+                    if let (Some(wait), Some(partner)) = (side.wait.take(), side.matched.partner) {
+                        let waited = side.since.saturating_duration_since(wait.joined);
+                        effects.push(Effect::Waited(waited, Some(partner)));
+                    }
                 }
             }
         }
@@ -450,7 +518,7 @@ impl Visitor {
                     self.phase = Phase::Idle;
                     self.away = self.away.map(|_| now.instant);
                     if let Some(partner) = partner {
-                        self.past.push(call, partner, now.instant);
+                        self.memory.past.push(call, partner, now.instant);
                         effects.push(Effect::KeepApart(partner.visitor));
                     }
                     effects.push(Effect::Revoke(call));
@@ -482,7 +550,7 @@ impl Visitor {
                 let begun = side.begun(now.instant);
                 if let Some(partner) = side.matched.partner {
                     if begun {
-                        self.past.push(call, partner, now.instant);
+                        self.memory.past.push(call, partner, now.instant);
                         effects.push(Effect::KeepApart(partner.visitor));
                     }
                     if !side.has_lasted(now.instant) || side.owes_a_description() {
@@ -497,6 +565,18 @@ impl Visitor {
         }
     }
 
+    /// The same for somebody who did not mean to go: the place of a wait is kept, and of a match that was no call yet.
+    fn lose_line(&mut self, now: Now, effects: &mut Vec<Effect>) {
+        let joined = match &self.phase {
+            Phase::Waiting(wait) => Some(wait.joined),
+            Phase::InCall(call) if !call.begun(now.instant) => call.wait.as_ref().map(|wait| wait.joined),
+            Phase::New | Phase::Idle | Phase::InCall(_) => None,
+        };
+        self.leave(EndReason::Lost, now, effects);
+        let place = joined.map(|joined| Place { joined, until: now.instant + PLACE_FOR });
+        self.memory.place = place.or(self.memory.place);
+    }
+
     fn meet(&mut self, matched: Match, wait: Option<Wait>, now: Now, effects: &mut Vec<Effect>) {
         let (call, side, offerer, relay) = (matched.call, matched.side, matched.offerer, matched.relay.clone());
         self.phase = Phase::InCall(Call::new(matched, wait, now.instant));
@@ -505,7 +585,7 @@ impl Visitor {
 
     fn wait(&mut self, wait: Wait, effects: &mut Vec<Effect>) {
         // Told before the match can be, so that a page sees the two in this order.
-        effects.push(Effect::Send(ServerMessage::Waiting {}));
+        effects.push(Effect::Waiting);
         effects.push(Effect::Join(wait.clone()));
         self.phase = Phase::Waiting(wait);
     }

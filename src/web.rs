@@ -1,14 +1,14 @@
 //! The house: HTTP, the page's files, and the WebSocket of each visitor.
 
 mod files;
-mod forwarded;
+pub mod forwarded;
 mod lobby;
 mod pulse;
 mod socket;
 
 use std::net::IpAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use axum::Router;
@@ -26,16 +26,19 @@ use tracing::warn;
 pub use self::files::hashes;
 use self::lobby::Lobby;
 use self::socket::Guest;
-use crate::config::{Config, Origin};
-use crate::door::Arrival;
+use crate::clock::Now;
+use crate::config::{Config, Origin, split_host};
+use crate::door::{Arrival, tls};
 use crate::guard::{Guard, Home, Kind, Place};
+use crate::hours::Hours;
 use crate::matchmaking::Matchmaker;
+use crate::matchmaking::usual::Counts;
 use crate::protocol::MAX_MESSAGE_BYTES;
 use crate::relay;
 
-/// tungstenite's read buffer. Its default of 128 KiB would be the largest cost of a waiting visitor; frames
-/// are far smaller than this.
-const READ_BUFFER_BYTES: usize = 4 * 1024;
+/// tungstenite's read buffer. Its default of 128 KiB would be the largest cost of a waiting visitor; what pages send is
+/// smaller than this, and what is larger is read in pieces.
+const READ_BUFFER_BYTES: usize = 1024;
 
 /// What may lie unwritten on one socket before sending fails. A mailbox full of the largest frames is under this.
 const MAX_WRITE_BUFFER_BYTES: usize = 64 * 1024;
@@ -68,6 +71,9 @@ pub struct House {
     /// What anybody gets.
     pub guard: Arc<Guard>,
     config: Config,
+    /// How it usually is at each hour.
+    usual: Mutex<Counts>,
+    tls: Option<Arc<tls::Identity>>,
     /// Who may come back.
     pub lobby: Lobby,
     /// Whether the operator has been told that a proxy seems to stand in front.
@@ -76,16 +82,36 @@ pub struct House {
 
 impl House {
     /// Furnishes the house.
-    pub fn new(config: Config, relay: relay::Handle, guard: Arc<Guard>, matchmaker: Arc<dyn Matchmaker>) -> Self {
+    pub fn new(
+        config: Config,
+        relay: relay::Handle,
+        guard: Arc<Guard>,
+        tls: Option<Arc<tls::Identity>>,
+        matchmaker: Arc<dyn Matchmaker>,
+    ) -> Self {
         Self {
             matchmaker,
             relay,
             leaving: watch::Sender::new(Leaving::No),
             guard,
             config,
+            usual: Mutex::default(),
+            tls,
             lobby: Lobby::default(),
             warned: AtomicBool::new(false),
         }
+    }
+
+    /// How it usually is at each hour. Held for microseconds, as a panic under it would be a bug of ours.
+    pub fn usual(&self) -> MutexGuard<'_, Counts> {
+        self.usual.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl House {
+    /// Whether it is to have TLS and has no certificate yet, so that no page of it could be loaded.
+    fn lacks_certificate(&self) -> bool {
+        self.tls.as_ref().is_some_and(|tls| !tls.is_there())
     }
 }
 
@@ -107,14 +133,21 @@ pub fn router(house: Arc<House>) -> Router {
 /// What the operator has decided of the first page. Not written into its files, so that those stay the ones that everybody
 /// can compare with `hashes.txt`.
 async fn settings(State(house): State<Arc<House>>) -> Response {
-    let Config { age, ask_rules, .. } = &house.config;
+    let Config { age, ask_rules, hours, .. } = &house.config;
+    let mut settings = json!({ "age": age, "ask_rules": ask_rules });
+    if !hours.is_empty() {
+        settings["openings"] = json!(Hours::openings(hours, Now::read().unix));
+    }
     let headers = [(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-cache")];
-    (headers, json!({ "age": age, "ask_rules": ask_rules }).to_string()).into_response()
+    (headers, settings.to_string()).into_response()
 }
 
 /// Whether new visitors can be sent here.
 async fn health(State(house): State<Arc<House>>) -> Response {
     match *house.leaving.borrow() {
+        Leaving::No if house.lacks_certificate() => {
+            (StatusCode::SERVICE_UNAVAILABLE, "no certificate yet\n").into_response()
+        }
         Leaving::No => "well\n".into_response(),
         Leaving::After(_) | Leaving::Now => (StatusCode::SERVICE_UNAVAILABLE, "closing\n").into_response(),
     }
@@ -163,6 +196,10 @@ fn too_many(wait: Duration) -> Response {
 /// How long to wait for a place that somebody else of the same network has.
 const PLACE_WAIT: Duration = Duration::from_secs(30);
 
+/// How long whoever comes by plain HTTP is told to wait for the first certificate, which takes some seconds when all is
+/// well.
+const CERTIFICATE_WAIT: Duration = Duration::from_secs(60);
+
 /// Lets a WebSocket in.
 async fn upgrade(
     State(house): State<Arc<House>>,
@@ -189,7 +226,7 @@ async fn upgrade(
         .max_frame_size(MAX_MESSAGE_BYTES)
         .on_upgrade(async move |socket| {
             arrival.stay();
-            socket::serve(Guest { socket, home: visit.home, whence, _pass: pass }, house).await;
+            Box::pin(socket::serve(Guest { socket, home: visit.home, whence, _pass: pass }, house)).await;
         })
 }
 
@@ -205,7 +242,7 @@ fn admits(config: &Config, encrypted: bool, headers: &HeaderMap) -> bool {
         (true, Some(Ok(text))) => text.parse().is_ok_and(|origin: Origin| {
             if config.origins.is_empty() {
                 // Where there is TLS, here or at the proxy, no page of ours comes without it.
-                let fits = origin.is_secure() || !encrypted && config.tls_cert.is_none();
+                let fits = origin.is_secure() || !encrypted && !config.has_tls();
                 fits && matches!(one(header::HOST), (true, Some(Ok(host))) if origin.is_of_host(host))
             } else {
                 config.origins.contains(&origin)
@@ -220,19 +257,37 @@ fn admits(config: &Config, encrypted: bool, headers: &HeaderMap) -> bool {
 async fn encrypt(
     State(house): State<Arc<House>>,
     Extension(visit): Extension<Visit>,
+    ConnectInfo(arrival): ConnectInfo<Arrival>,
     request: Request,
     next: Next,
 ) -> Response {
-    if visit.encrypted || house.config.tls_cert.is_none() || request.uri().path() == HEALTH {
+    if visit.encrypted || !house.config.has_tls() || request.uri().path() == HEALTH {
         return next.run(request).await;
+    }
+    if house.lacks_certificate() {
+        let after = [(header::RETRY_AFTER, HeaderValue::from(CERTIFICATE_WAIT.as_secs()))];
+        return (
+            StatusCode::SERVICE_UNAVAILABLE,
+            after,
+            "Sotto is about to open here. Please come back in a minute.\n",
+        )
+            .into_response();
     }
     let host = request.headers().get(header::HOST).and_then(|host| host.to_str().ok());
     let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
+    let host = host.and_then(|host| at_https(host, arrival.https));
     let location = host.and_then(|host| HeaderValue::try_from(format!("https://{host}{path}")).ok());
     match location {
         Some(location) => (StatusCode::PERMANENT_REDIRECT, [(header::LOCATION, location)]).into_response(),
         None => StatusCode::BAD_REQUEST.into_response(),
     }
+}
+
+/// The host that is asked, at the port that HTTPS is on: the same one, unless somebody has come to another.
+fn at_https(host: &str, https: Option<u16>) -> Option<String> {
+    let Some(port) = https else { return Some(host.to_owned()) };
+    let (name, _) = split_host(host)?;
+    Some(if port == 443 { name.to_owned() } else { format!("{name}:{port}") })
 }
 
 /// Whoever has been here with TLS comes with it for a year, whatever a network would have them do in between (RFC 6797).
@@ -320,6 +375,21 @@ mod tests {
         let config = Config::default();
         assert!(admits(&config, true, &headers(&[here, ("origin", "https://talk.example.org")])));
         assert!(!admits(&config, true, &headers(&[here, ("origin", "http://talk.example.org")])));
+    }
+
+    #[test]
+    fn whoever_comes_to_another_port_is_sent_to_that_of_https() {
+        for (host, https, at) in [
+            ("talk.example.org:8443", None, Some("talk.example.org:8443")),
+            ("talk.example.org", Some(443), Some("talk.example.org")),
+            ("talk.example.org:80", Some(443), Some("talk.example.org")),
+            ("talk.example.org:8080", Some(8443), Some("talk.example.org:8443")),
+            ("[::1]:80", Some(8443), Some("[::1]:8443")),
+            ("talk.example.org@evil.example", Some(443), None),
+            ("talk.example.org/", Some(443), None),
+        ] {
+            assert_eq!(at_https(host, https).as_deref(), at, "{host}");
+        }
     }
 
     #[test]

@@ -9,6 +9,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
+use super::beat::Said;
 use super::conversation::Conversation;
 use super::peer::{Echo, Heard, PeerError, Settings, Spoken};
 use super::sas::{Emoji, SasError};
@@ -79,8 +80,9 @@ pub(super) struct State {
     pub(super) bye: bool,
     pub(super) emoji: Option<Emoji>,
     pub(super) restarts: u32,
-    pub(super) breath: bool,
-    pub(super) their_breath: bool,
+    /// What this side says over and over, and what the partner has said last.
+    pub(super) own: Said,
+    pub(super) theirs: Said,
     pub(super) ending: Option<Ending>,
 }
 
@@ -90,6 +92,7 @@ pub(super) enum Command {
     Restart,
     Send(Bytes),
     Breathe(bool),
+    Stretches(u8),
     Leave,
 }
 
@@ -173,7 +176,7 @@ impl Call {
         timeout(within, self.lines.recv()).await.ok().flatten().ok_or(Error::Timeout("line"))
     }
 
-    /// Takes a breath, or comes back: the partner is told within [`BEAT`](super::breath::BEAT), and hears nothing in between.
+    /// Takes a breath, or comes back: the partner is told within [`BEAT`](super::beat::BEAT), and hears nothing in between.
     pub async fn breathe(&self, on: bool) {
         let _ = self.commands.send(Command::Breathe(on)).await;
     }
@@ -184,8 +187,24 @@ impl Call {
     ///
     /// [`Error::Timeout`] when that is not so `within` that time, [`Error::Ended`] when the call ended before.
     pub async fn their_breath(&mut self, on: bool, within: Duration) -> Result<(), Error> {
-        let so = timeout(within, self.until(|state| state.their_breath == on));
+        let so = timeout(within, self.until(|state| state.theirs.breath == on));
         so.await.map_err(|_| Error::Timeout("breath"))?
+    }
+
+    /// Says for how many [stretches of ten minutes](super::beat::Said::stretches) this side would like to talk, from the
+    /// next [`BEAT`](super::beat::BEAT) on.
+    pub async fn stretches(&self, stretches: u8) {
+        let _ = self.commands.send(Command::Stretches(stretches)).await;
+    }
+
+    /// Waits until the partner would like to talk for so many of them.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Timeout`] when that is not so `within` that time, [`Error::Ended`] when the call ended before.
+    pub async fn their_stretches(&mut self, stretches: u8, within: Duration) -> Result<(), Error> {
+        let so = timeout(within, self.until(|state| state.theirs.stretches == stretches));
+        so.await.map_err(|_| Error::Timeout("stretches"))?
     }
 
     /// Waits until the call is over, and says how it ended. There is no deadline to how long people talk.

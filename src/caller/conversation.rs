@@ -7,7 +7,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep_until, timeout};
 use tracing::debug;
 
-use super::breath;
+use super::beat;
 use super::call::{Command, Ending, State};
 use super::peer::{Event, Heard, Peer, PeerError, Settings};
 use super::sas::{self, Run, SasError, Transcript, Value};
@@ -38,7 +38,7 @@ pub(super) struct Conversation {
     pub(super) sas: Option<(Run<Transcript>, (Value, Value))>,
     /// Until when it has to be over; from when the line is up, and `None` once it is over.
     pub(super) sas_deadline: Option<Instant>,
-    /// When the partner is told next whether this side takes a breath; from when the data channel is open.
+    /// When the partner is told next what this side says over and over; from when the data channel is open.
     pub(super) beat: Option<Interval>,
     pub(super) state: watch::Sender<State>,
     /// What the partner types.
@@ -82,15 +82,18 @@ impl Conversation {
                     Some(Command::Restart) => in_time(self.restart()).await?,
                     Some(Command::Send(bytes)) => in_time(self.send(&bytes)).await?,
                     Some(Command::Breathe(on)) => {
-                        self.state.send_modify(|state| state.breath = on);
+                        self.state.send_modify(|state| state.own.breath = on);
                         self.hold();
+                    }
+                    Some(Command::Stretches(stretches)) => {
+                        self.state.send_modify(|state| state.own.stretches = stretches);
                     }
                     Some(Command::Leave) => return Err(Ending::Left),
                     // The handle is gone: a crash, as far as anybody can tell.
                     None => return Err(Ending::Signalling(SignallingError::Closed(None))),
                 },
                 () = tick(&mut self.beat) => {
-                    let frame = breath::encode(self.state.borrow().breath);
+                    let frame = beat::encode(self.state.borrow().own);
                     in_time(self.send(&frame)).await?;
                 }
                 () = sleep_until(deadline), if connecting => return Err(Ending::NotConnected),
@@ -183,7 +186,7 @@ impl Conversation {
             }
             Event::Open => {
                 self.begin_sas().await?;
-                let mut beat = interval(breath::BEAT);
+                let mut beat = interval(beat::BEAT);
                 beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
                 self.beat = Some(beat);
             }
@@ -224,9 +227,9 @@ impl Conversation {
             }
             return Ok(());
         }
-        if bytes.first() == Some(&breath::KIND) {
-            if let Some(theirs) = breath::decode(bytes) {
-                let tell = |state: &mut State| std::mem::replace(&mut state.their_breath, theirs) != theirs;
+        if bytes.first() == Some(&beat::KIND) {
+            if let Some(theirs) = beat::decode(bytes) {
+                let tell = |state: &mut State| std::mem::replace(&mut state.theirs, theirs) != theirs;
                 self.state.send_if_modified(tell);
                 self.hold();
             }
@@ -248,8 +251,8 @@ impl Conversation {
 
     /// While one of the two takes a breath, this side says nothing, in packets of the same size and rhythm.
     fn hold(&self) {
-        let State { breath, their_breath, .. } = *self.state.borrow();
-        self.settings.spoken.hold(breath || their_breath);
+        let State { own, theirs, .. } = *self.state.borrow();
+        self.settings.spoken.hold(own.breath || theirs.breath);
     }
 
     /// Ends the call when a certificate is not the one that the emoji are about. On the wire an ICE restart has no

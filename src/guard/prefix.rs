@@ -34,6 +34,11 @@ const NEXT: &[u8] = b"sotto next";
 pub struct Mark(u64);
 
 impl Mark {
+    /// As a part of what only this process reads.
+    pub fn bytes(self) -> [u8; 8] {
+        self.0.to_be_bytes()
+    }
+
     /// Four places in a table of 65,536 or fewer, a power of two.
     pub fn places(self, table: usize) -> [usize; 4] {
         [0, 16, 32, 48].map(|shift| (self.0 >> shift) as usize & 0xFFFF & (table - 1))

@@ -66,6 +66,13 @@ impl Sieve {
         }
     }
 
+    /// How many of a burst are used up.
+    pub fn used(&self, mark: Mark, now: Instant) -> u32 {
+        let now = self.nanoseconds(now);
+        let after = self.after(mark, now) - self.every;
+        u32::try_from((after - now).div_ceil(self.every)).unwrap_or(u32::MAX)
+    }
+
     /// When the network's bucket is full again if one more is taken.
     fn after(&self, mark: Mark, now: u64) -> u64 {
         let least = mark.places(CELLS).into_iter().map(|place| self.cells[place]).min();
@@ -111,6 +118,7 @@ mod tests {
         let now = start + Duration::from_secs(100);
         assert_eq!((0..9).filter(|_| took(&mut sieve, mark, now)).count(), 5);
         assert_eq!(sieve.wait(mark, now), Some(LIMIT.every), "what is refused costs nothing");
+        assert_eq!([0, 1, 2, 4, 5, 9].map(|paces| sieve.used(mark, now + LIMIT.every * paces)), [5, 4, 3, 1, 0, 0]);
         assert!(!took(&mut sieve, mark, now + LIMIT.every - Duration::from_nanos(1)));
         assert!(took(&mut sieve, mark, now + LIMIT.every));
         assert_eq!((0..9).filter(|_| took(&mut sieve, mark, now + LIMIT.every * 100)).count(), 5);

@@ -166,7 +166,7 @@ impl Bars {
 mod tests {
     use super::*;
     use crate::mailbox::{TicketId, Whence};
-    use crate::protocol::{Languages, Role};
+    use crate::protocol::{Languages, Role, Struggling};
 
     fn person(visitor: u64, network: u64) -> Person {
         let whence = Whence { network: [network, network + 1_000], site: [network, network + 1_000] };
@@ -181,6 +181,7 @@ mod tests {
             languages: Languages::new(vec!["en".to_owned()]).expect("a language"),
             role: Role::Either,
             avoid_recent: false,
+            struggling: Struggling(false),
             joined,
         }
     }

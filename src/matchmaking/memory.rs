@@ -145,7 +145,7 @@ mod tests {
     use super::*;
     use crate::mailbox::{Inbox, Mail, mailbox};
     use crate::matchmaking::WIDEN_AFTER;
-    use crate::protocol::{EndReason, Languages, Role, Side};
+    use crate::protocol::{EndReason, Languages, Role, Side, Struggling};
 
     fn ticket(maker: &Memory, role: Role, joined: Instant) -> Ticket {
         Ticket {
@@ -155,6 +155,7 @@ mod tests {
             languages: Languages::new(vec!["en".to_owned()]).expect("a language"),
             role,
             avoid_recent: true,
+            struggling: Struggling(false),
             joined,
         }
     }

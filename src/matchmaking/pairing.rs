@@ -2,11 +2,11 @@
 //!
 //! Two tickets fit when they share a language and their roles complement each other; once the older of
 //! the two has waited [`WIDEN_AFTER`], the roles no longer count. Two visitors who have just talked do not fit for
-//! [`RECENT_FOR`] unless both said that they do not mind. Among those who fit, the one who waited longest
-//! comes first.
+//! [`RECENT_FOR`] unless both said that they do not mind. Two who are both struggling badly never fit. Among those
+//! who fit, the one who waited longest comes first.
 //!
-//! The pool keeps one queue per language and role, in the order of waiting. A join looks only at the heads
-//! of the queues that could fit (at most eight languages times three roles), stepping over nobody but recent
+//! The pool keeps one queue per language, role and whether they struggle, in the order of waiting. A join looks only at
+//! the heads of the queues that could fit (at most eight languages times three roles times two), stepping over nobody but recent
 //! partners and those whom reports keep apart, so its cost does not grow with the number waiting: only with how many
 //! of a network wait that is barred from one's own.
 //!
@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 
 use super::bars::Bars;
 use crate::mailbox::{Person, TicketId, VisitorId, Whence};
-use crate::protocol::{Languages, Role};
+use crate::protocol::{Languages, Role, Struggling};
 
 /// How long a wish to talk or to listen is held before anybody who shares a language will do. Where people come every
 /// two seconds these ten seconds let an eighth more of the wishes come true, at the price of one visitor more in a
@@ -50,6 +50,8 @@ pub struct Ticket {
     pub role: Role,
     /// Whether they mind meeting a recent partner again.
     pub avoid_recent: bool,
+    /// Whether they are struggling badly: then only with somebody who is not.
+    pub struggling: Struggling,
     /// When the waiting began. Somebody put back after a vanished partner keeps the first moment.
     pub joined: Instant,
 }
@@ -88,7 +90,7 @@ pub struct Pool {
     widen_after: Duration,
     tickets: HashMap<TicketId, Ticket>,
     by_visitor: HashMap<VisitorId, TicketId>,
-    queues: HashMap<(Tag, Role), BTreeSet<Place>>,
+    queues: HashMap<(Tag, Role, Struggling), BTreeSet<Place>>,
     /// When each ticket's role stops counting. `Either` is never in it.
     widenings: BTreeSet<Place>,
     /// Until when each visitor is kept apart from whom; both directions.
@@ -288,10 +290,13 @@ impl Pool {
         let widened = ticket.joined + self.widen_after <= now;
         let mut best: Option<Place> = None;
         for tag in tags(&ticket.languages) {
-            for role in [Role::Talk, Role::Listen, Role::Either] {
-                let Some(queue) = self.queues.get(&(tag, role)) else {
+            for (role, struggling) in ROLES.iter().flat_map(|role| [(*role, false), (*role, true)]) {
+                let Some(queue) = self.queues.get(&(tag, role, Struggling(struggling))) else {
                     continue;
                 };
+                if struggling && ticket.struggling.0 {
+                    continue;
+                }
                 let any_age = widened || complement(ticket.role, role);
                 let fit = queue
                     .iter()
@@ -327,7 +332,7 @@ impl Pool {
 
     fn insert(&mut self, ticket: Ticket, now: Instant) {
         for tag in tags(&ticket.languages) {
-            self.queues.entry((tag, ticket.role)).or_default().insert(ticket.place());
+            self.queues.entry((tag, ticket.role, ticket.struggling)).or_default().insert(ticket.place());
         }
         if ticket.role != Role::Either && ticket.joined + self.widen_after > now {
             self.widenings.insert((ticket.joined + self.widen_after, ticket.id));
@@ -339,7 +344,7 @@ impl Pool {
     fn take(&mut self, id: TicketId) -> Option<Ticket> {
         let ticket = self.tickets.remove(&id)?;
         for tag in tags(&ticket.languages) {
-            if let Entry::Occupied(mut entry) = self.queues.entry((tag, ticket.role)) {
+            if let Entry::Occupied(mut entry) = self.queues.entry((tag, ticket.role, ticket.struggling)) {
                 entry.get_mut().remove(&ticket.place());
                 if entry.get().is_empty() {
                     entry.remove();
@@ -351,6 +356,9 @@ impl Pool {
         Some(ticket)
     }
 }
+
+/// Every queue's.
+const ROLES: [Role; 3] = [Role::Talk, Role::Listen, Role::Either];
 
 /// Whether two roles fit at once.
 fn complement(one: Role, other: Role) -> bool {

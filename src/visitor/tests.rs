@@ -29,6 +29,8 @@ fn join() -> Input {
         languages: Languages::new(vec!["en".to_owned()]).expect("a language"),
         role: Role::Either,
         avoid_recent: true,
+        struggling: Struggling(false),
+        proof: None,
     })
 }
 
@@ -129,6 +131,11 @@ impl Scene {
             Effect::Welcome(call) => format!("welcome {}", call.is_some()),
             Effect::Matched { offerer, .. } => format!("matched {offerer}"),
             Effect::HearYourself => "hear yourself".to_owned(),
+            Effect::Waiting => "send waiting".to_owned(),
+            Effect::Waited(took, found) => {
+                assert!(found.is_none_or(|partner| partner == PARTNER));
+                format!("waited {} {}", took.as_secs(), found.is_some())
+            }
             Effect::Join(wait) => format!("join {}", wait.ticket.0),
             Effect::LeaveQueue(ticket) => format!("leave {}", ticket.0),
             Effect::Tell(mailbox, mail) => {
@@ -178,12 +185,24 @@ fn hello_comes_first_and_once() {
 fn a_second_join_changes_nothing() {
     let mut scene = Scene::waiting();
     assert_eq!(scene.put(join()), ["problem AlreadyWaiting"]);
-    assert_eq!(scene.put(leave()), ["leave 1"]);
+    assert_eq!(scene.put(leave()), ["waited 0 false", "leave 1"]);
     let mut scene = Scene::talking();
     assert_eq!(scene.put(join()), ["problem AlreadyInCall"]);
     scene.pass(QUICK);
     assert_eq!(scene.put(leave()), ["keep apart", "revoke", "tell gone Left"]);
     assert_eq!(scene.put(join()), ["send waiting", "join 2"]);
+}
+
+#[test]
+fn what_was_wished_for_is_forgotten_when_the_call_has_begun() {
+    let kept = |scene: &Scene| match &scene.visitor.phase {
+        Phase::InCall(call) => call.wait.is_some(),
+        phase => panic!("not in a call: {phase:?}"),
+    };
+    let mut scene = Scene::negotiated();
+    assert!(kept(&scene), "it may still lead back to one's place");
+    scene.put(connected());
+    assert!(!kept(&scene));
 }
 
 #[test]
@@ -348,6 +367,151 @@ fn a_lost_socket_ends_a_wait_and_suspends_a_call() {
     assert_eq!(scene.put(join()), ["send waiting", "join 2"]);
 }
 
+/// When the present wait began.
+fn joined(scene: &Scene) -> Instant {
+    let Phase::Waiting(wait) = &scene.visitor.phase else { panic!("waiting") };
+    wait.joined
+}
+
+/// The same visitor with another socket, as a new task gets them.
+fn another_socket(mut scene: Scene) -> Scene {
+    let mut back = Scene { now: scene.now, ..Scene::new() };
+    scene.put(Input::End);
+    back.visitor.remember(scene.visitor.take_memory());
+    back.put(hello());
+    back
+}
+
+#[test]
+fn how_a_wait_ended_is_counted_once_and_only_where_it_ended() {
+    // Left, after a while; and not where the line was lost, or the match was.
+    let mut scene = Scene::waiting();
+    scene.pass(Duration::from_secs(70));
+    assert_eq!(scene.put(leave()), ["waited 70 false", "leave 1"]);
+    assert!(scene.put(leave()).is_empty());
+    let mut scene = Scene::waiting();
+    assert_eq!(scene.put(Input::Away { untold: false }), ["leave 1"]);
+    // Found, when the two hear each other: not by a match, and not twice.
+    let mut scene = Scene::waiting();
+    scene.pass(Duration::from_secs(5));
+    scene.put(scene.matched_mail(TicketId(1), true));
+    assert!(scene.put(connected()).is_empty());
+    scene.put(describe(Setup::Actpass));
+    scene.put(Input::Mail(Mail::Describe { call: CALL, description: description(Setup::Active) }));
+    scene.pass(Duration::from_secs(2));
+    assert_eq!(scene.put(connected()), ["waited 5 true"]);
+    assert!(scene.put(connected()).is_empty());
+}
+
+#[test]
+fn whoever_loses_the_line_while_waiting_comes_back_to_their_place() {
+    let away = || Input::Away { untold: false };
+    let mut scene = Scene::waiting();
+    let first = joined(&scene);
+    scene.pass(Duration::from_secs(30));
+    assert_eq!(scene.put(away()), ["leave 1"], "nobody is paired with somebody who is not there");
+    scene.pass(PLACE_FOR - Duration::from_secs(1));
+    let mut back = another_socket(scene);
+    assert_eq!(back.put(join()), ["send waiting", "join 1"]);
+    assert_eq!(joined(&back), first);
+    // Again, with other wishes, and however often.
+    back.put(away());
+    let mut back = another_socket(back);
+    back.put(Input::Frame(ClientMessage::Join {
+        languages: Languages::new(vec!["de".to_owned()]).expect("a language"),
+        role: Role::Talk,
+        avoid_recent: false,
+        struggling: Struggling::default(),
+        proof: None,
+    }));
+    assert_eq!(joined(&back), first);
+    // The place goes with the wait, and whoever means to leave has none.
+    back.put(leave());
+    back.put(join());
+    assert_eq!(joined(&back), back.now.instant);
+    back.put(away());
+    let mut back = another_socket(back);
+    back.pass(Duration::from_secs(1));
+    back.put(leave());
+    back.put(join());
+    assert_eq!(joined(&back), back.now.instant);
+}
+
+#[test]
+fn a_place_is_kept_for_a_while_and_for_one() {
+    let mut scene = Scene::waiting();
+    scene.put(Input::Away { untold: false });
+    scene.pass(PLACE_FOR);
+    let mut late = another_socket(scene);
+    late.put(join());
+    assert_eq!(joined(&late), late.now.instant);
+
+    // Losing the line once more before the page has joined makes it last no longer.
+    let mut scene = Scene::waiting();
+    scene.put(Input::Away { untold: false });
+    scene.pass(PLACE_FOR - Duration::from_secs(1));
+    let mut back = another_socket(scene);
+    back.put(Input::Away { untold: false });
+    back.pass(Duration::from_secs(1));
+    let mut late = another_socket(back);
+    late.put(join());
+    assert_eq!(joined(&late), late.now.instant);
+
+    // What was remembered is with the one who has come back, and nowhere else.
+    let mut scene = Scene::waiting();
+    scene.put(Input::Away { untold: false });
+    assert!(scene.visitor.take_memory().has_place());
+    assert!(!scene.visitor.take_memory().has_place());
+    // Whoever is shown out has not lost the line.
+    let mut scene = Scene::waiting();
+    scene.put(Input::End);
+    assert!(!scene.visitor.take_memory().has_place());
+    // Nor has whoever wants something else now.
+    let mut scene = Scene::waiting();
+    scene.put(Input::Away { untold: false });
+    let mut back = another_socket(scene);
+    back.put(Input::Frame(ClientMessage::HearYourself {}));
+    back.pass(Duration::from_secs(1));
+    back.put(join());
+    assert_eq!(joined(&back), back.now.instant);
+}
+
+#[test]
+fn a_socket_that_was_lost_without_a_sign_keeps_the_place_as_well() {
+    let mut scene = Scene::waiting();
+    let first = joined(&scene);
+    scene.pass(Duration::from_secs(20));
+    assert_eq!(scene.put(Input::Back), ["leave 1", "welcome false"]);
+    // The match was on the way to the socket that is gone.
+    assert_eq!(scene.put(scene.matched_mail(TicketId(1), true)), ["tell gone Vanished"]);
+    assert_eq!(scene.put(join()), ["send waiting", "join 2"]);
+    assert_eq!(joined(&scene), first);
+
+    // Or it had gone to it: the page knows nothing of it, says so, and waits on.
+    let mut scene = Scene::matched(true);
+    scene.pass(Duration::from_secs(15));
+    assert_eq!(scene.put(Input::Back), ["welcome true"]);
+    assert_eq!(scene.put(leave()), ["dropped", "revoke", "tell gone Lost"]);
+    scene.put(join());
+    assert_eq!(joined(&scene), scene.now.instant - Duration::from_secs(15));
+
+    // A page that does know of it leaves for good.
+    let mut scene = Scene::matched(true);
+    scene.pass(Duration::from_secs(15));
+    scene.put(Input::Back);
+    scene.put(describe(Setup::Actpass));
+    scene.put(leave());
+    scene.put(join());
+    assert_eq!(joined(&scene), scene.now.instant);
+
+    // The line of a match that was no call yet, and of one that was.
+    for (mut scene, kept) in [(Scene::matched(false), true), (Scene::negotiated(), true), (Scene::talking(), false)] {
+        scene.pass(Duration::from_secs(1));
+        scene.put(Input::Away { untold: false });
+        assert_eq!(scene.visitor.take_memory().has_place(), kept);
+    }
+}
+
 #[test]
 fn whoever_leaves_before_anything_was_said_has_dropped_a_match_and_nobody_else_has() {
     let mut scene = Scene::talking();
@@ -370,7 +534,7 @@ fn whoever_leaves_before_anything_was_said_has_dropped_a_match_and_nobody_else_h
             assert!(!scene.put(gone(why)).contains(&"dropped".to_owned()));
         }
     }
-    assert_eq!(Scene::waiting().put(leave()), ["leave 1"]);
+    assert_eq!(Scene::waiting().put(leave()), ["waited 0 false", "leave 1"]);
 }
 
 #[test]
@@ -403,10 +567,10 @@ fn a_report_ends_the_call_and_counts_once() {
     // Another socket of the same visitor.
     let mut scene = Scene::talking();
     scene.put(leave());
-    let past = scene.visitor.take_past();
+    let memory = scene.visitor.take_memory();
     let mut back = Scene::new();
     back.put(hello());
-    back.visitor.remember(past);
+    back.visitor.remember(memory);
     assert_eq!(back.put(report(CALL)), ["report Asking"]);
 }
 
@@ -501,9 +665,9 @@ impl House {
         for effect in effects {
             match effect {
                 Effect::Join(wait) => {
-                    let Wait { ticket, languages, role, avoid_recent, joined } = wait;
-                    let ticket =
-                        Ticket { id: ticket, visitor: *id, whence: None, languages, role, avoid_recent, joined };
+                    let Wait { ticket, languages, role, avoid_recent, struggling, joined } = wait;
+                    let (id, visitor, whence) = (ticket, *id, None);
+                    let ticket = Ticket { id, visitor, whence, languages, role, avoid_recent, struggling, joined };
                     self.maker.join(ticket, mailbox.clone(), self.now.instant);
                 }
                 Effect::LeaveQueue(ticket) => self.maker.leave(ticket),
@@ -515,6 +679,8 @@ impl House {
                 | Effect::Welcome(_)
                 | Effect::Matched { .. }
                 | Effect::HearYourself
+                | Effect::Waiting
+                | Effect::Waited(..)
                 | Effect::Revoke(_)
                 | Effect::Dropped(_)
                 | Effect::NotConnected(_)
@@ -562,11 +728,8 @@ impl House {
                 self.read(who);
             }
             Step::Away(who) => self.put(who, Input::Away { untold: false }),
-            Step::Back(who) => {
-                if self.visitors[who].0.away.is_some() {
-                    self.put(who, Input::Back);
-                }
-            }
+            // Also for a socket that nobody knows to be lost.
+            Step::Back(who) => self.put(who, Input::Back),
             Step::Pass(seconds) => {
                 self.now = self.now.after(Duration::from_secs(seconds));
                 self.maker.advance(self.now.instant);

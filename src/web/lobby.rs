@@ -1,9 +1,9 @@
 //! What a resume token leads to: the task of a visitor whose socket is lost, or the name of a visitor who has left
-//! and is still kept apart from somebody.
+//! and is still kept apart from somebody, or whose place in the queue is kept.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use dashmap::DashMap;
 use tokio::sync::mpsc;
@@ -12,7 +12,7 @@ use super::socket::Guest;
 use crate::mailbox::VisitorId;
 use crate::matchmaking::RECENT_FOR;
 use crate::protocol::ResumeToken;
-use crate::visitor::Past;
+use crate::visitor::{Memory, PLACE_FOR};
 
 /// Takes a socket over for the visitor it belongs to.
 pub type Door = mpsc::Sender<Box<Guest>>;
@@ -22,16 +22,34 @@ pub type Door = mpsc::Sender<Box<Guest>>;
 pub enum Owner {
     /// A visitor whose task runs.
     Here(Door),
-    /// A visitor whose task has ended, and whom they can still report.
-    Gone(VisitorId, Past),
+    /// A visitor whose task has ended, and what is known of them.
+    Gone(VisitorId, Memory),
+}
+
+/// For what a visitor who has left is remembered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reason {
+    /// Somebody is not to meet them again yet, or may report them, or they somebody: for [`RECENT_FOR`].
+    HasMet,
+    /// Their place in the queue: for [`PLACE_FOR`].
+    HasWaited,
+}
+
+impl Reason {
+    fn lasts(self) -> Duration {
+        match self {
+            Self::HasMet => RECENT_FOR,
+            Self::HasWaited => PLACE_FOR,
+        }
+    }
 }
 
 /// Every token that is good for something. Each is good once.
 #[derive(Debug, Default)]
 pub struct Lobby {
     owners: DashMap<ResumeToken, Owner>,
-    /// Those of visitors who have left, in the order in which they lose their meaning.
-    gone: Mutex<VecDeque<(Instant, ResumeToken)>>,
+    /// Those of visitors who have left, for each reason in the order in which they lose their meaning.
+    gone: [Mutex<VecDeque<(Instant, ResumeToken)>>; 2],
 }
 
 impl Lobby {
@@ -45,29 +63,28 @@ impl Lobby {
         self.owners.remove(token).map(|(_, owner)| owner)
     }
 
-    /// Notes that a visitor has left but may come back before what keeps it apart from somebody has faded, and drops
-    /// those for whom it has.
-    pub fn leave(&self, token: ResumeToken, visitor: VisitorId, past: Past, now: Instant) {
-        self.owners.insert(token.clone(), Owner::Gone(visitor, past));
-        let mut gone = self.gone.lock().unwrap_or_else(PoisonError::into_inner);
-        gone.push_back((now + RECENT_FOR, token));
+    /// Notes that a visitor has left but may come back while that means something, and drops those for whom it is over.
+    pub fn leave(&self, token: ResumeToken, visitor: VisitorId, memory: Memory, reason: Reason, now: Instant) {
+        self.owners.insert(token.clone(), Owner::Gone(visitor, memory));
+        let mut gone = self.gone[reason as usize].lock().unwrap_or_else(PoisonError::into_inner);
+        gone.push_back((now + reason.lasts(), token));
         drop(gone);
         self.fade(now);
     }
 
     /// Drops the tokens of those who have not come back.
     pub fn fade(&self, now: Instant) {
-        let mut gone = self.gone.lock().unwrap_or_else(PoisonError::into_inner);
-        while let Some((_, faded)) = gone.pop_front_if(|(until, _)| *until <= now) {
-            self.owners.remove(&faded);
+        for gone in &self.gone {
+            let mut gone = gone.lock().unwrap_or_else(PoisonError::into_inner);
+            while let Some((_, faded)) = gone.pop_front_if(|(until, _)| *until <= now) {
+                self.owners.remove(&faded);
+            }
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     fn token(digit: char) -> ResumeToken {
@@ -77,15 +94,30 @@ mod tests {
     #[test]
     fn a_token_is_good_once_and_not_for_ever() {
         let (lobby, now) = (Lobby::default(), Instant::now());
-        lobby.leave(token('a'), VisitorId(1), Past::default(), now);
+        let leave = |digit, number, reason, at| {
+            lobby.leave(token(digit), VisitorId(number), Memory::default(), reason, at);
+        };
+        leave('a', 1, Reason::HasMet, now);
         assert!(matches!(lobby.take(&token('a')), Some(Owner::Gone(VisitorId(1), _))));
         assert!(lobby.take(&token('a')).is_none());
-        lobby.leave(token('b'), VisitorId(2), Past::default(), now);
-        lobby.leave(token('c'), VisitorId(3), Past::default(), now + RECENT_FOR - Duration::from_secs(1));
+        leave('b', 2, Reason::HasMet, now);
+        leave('c', 3, Reason::HasMet, now + RECENT_FOR - Duration::from_secs(1));
         assert_eq!(lobby.owners.len(), 2);
-        lobby.leave(token('d'), VisitorId(4), Past::default(), now + RECENT_FOR);
+        leave('d', 4, Reason::HasMet, now + RECENT_FOR);
         assert!(lobby.take(&token('b')).is_none());
         assert!(lobby.take(&token('c')).is_some());
-        assert_eq!(lobby.gone.lock().expect("no panic").len(), 2);
+        assert_eq!(lobby.gone[0].lock().expect("no panic").len(), 2);
+    }
+
+    #[test]
+    fn a_place_is_kept_for_less_long_than_a_meeting() {
+        let (lobby, now) = (Lobby::default(), Instant::now());
+        lobby.leave(token('a'), VisitorId(1), Memory::default(), Reason::HasMet, now);
+        lobby.leave(token('b'), VisitorId(2), Memory::default(), Reason::HasWaited, now);
+        lobby.fade(now + PLACE_FOR - Duration::from_secs(1));
+        assert_eq!(lobby.owners.len(), 2);
+        lobby.fade(now + PLACE_FOR);
+        assert!(lobby.take(&token('b')).is_none() && lobby.take(&token('a')).is_some());
+        assert!(lobby.gone[1].lock().expect("no panic").is_empty());
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::fmt;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -10,16 +11,17 @@ use tokio::sync::{mpsc, watch};
 use tokio_tungstenite::tungstenite::{self, error::ProtocolError};
 use tracing::debug;
 
-use super::lobby::{Door, Owner};
+use super::lobby::{Door, Owner, Reason};
 use super::pulse::{Beat, Pulse};
 use super::{House, Leaving};
 use crate::clock::Now;
 use crate::echo;
-use crate::guard::{Home, Kind, Pass, Place};
+use crate::guard::work::Puzzle;
+use crate::guard::{Home, Kind, Pass, Place, Refusal};
 use crate::mailbox::{Inbox, Mail, Mailbox, Person, RelayAt, VisitorId, Whence, mailbox};
 use crate::matchmaking::Ticket;
 use crate::protocol::{
-    self, ClientMessage, CloseCode, CoolDown, Pause, ProblemCode, Relay, ResumeToken, ServerMessage,
+    self, ClientMessage, CloseCode, CoolDown, Pause, ProblemCode, Proof, Relay, ResumeToken, ServerMessage,
 };
 use crate::visitor::{Effect, Input, Visitor, Wait};
 
@@ -61,31 +63,18 @@ impl fmt::Debug for Guest {
 
 /// Serves one socket until its visitor is gone, or until it is handed to a visitor who came back.
 pub async fn serve(guest: Guest, house: Arc<House>) {
-    let now = Instant::now();
-    let (door, knocks) = mpsc::channel(1);
-    let (mailbox, inbox) = mailbox();
-    let line = Line {
-        id: house.matchmaker.new_visitor(),
-        home: guest.home,
-        whence: guest.whence,
-        visitor: Visitor::default(),
-        mailbox,
-        inbox,
-        token: None,
-        door,
-        leaving: house.leaving.subscribe(),
-        house,
-    };
-    let pump = Pump {
-        line,
-        guest: Some(guest),
-        knocks,
-        pulse: Pulse::new(now),
-        unsent: VecDeque::new(),
-        bad_frames: 0,
-        told: false,
-    };
-    pump.run().await;
+    Pump::new(guest, house).run().await;
+}
+
+/// Serves a socket whose `hello` has been read, with a token that has just led to nobody: the task it belonged to has
+/// ended meanwhile, and may have left what is known of its visitor. (Boxed, because [`Pump::run`] comes here as well.)
+fn serve_late(guest: Guest, token: ResumeToken, house: Arc<House>) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+    Box::pin(async move {
+        let mut pump = Pump::new(guest, house);
+        if pump.hello(&token).await == Next::Go {
+            pump.run().await;
+        }
+    })
 }
 
 /// A visitor and everything that has to be undone when its task ends, however it ends.
@@ -99,6 +88,8 @@ struct Line {
     mailbox: Mailbox,
     inbox: Inbox,
     token: Option<ResumeToken>,
+    /// Whether there has been a match.
+    matched: bool,
     door: Door,
     leaving: watch::Receiver<Leaving>,
 }
@@ -112,11 +103,13 @@ impl Line {
         for effect in self.visitor.handle(input, now, || house.matchmaker.new_ticket()) {
             match effect {
                 Effect::Send(frame) => frames.push(frame),
+                Effect::Waiting => frames.push(ServerMessage::Waiting { usual: house.usual().usual(now.unix) }),
                 Effect::Welcome(call) => {
                     let resume = self.new_token();
                     frames.extend(resume.map(|resume| ServerMessage::Welcome { resume, call }));
                 }
                 Effect::Matched { call, side, offerer, relay } => {
+                    self.matched = true;
                     let credentials = house.relay.mint(call, side, now.unix);
                     let (host, transports) = match relay {
                         Some(RelayAt { host, transports }) => (Some(host), transports),
@@ -141,7 +134,7 @@ impl Line {
                 },
                 // Nobody is paired any more, and who would wait is told so before anything else.
                 Effect::Join(_) if *self.leaving.borrow() != Leaving::No => {}
-                Effect::Join(Wait { ticket, languages, role, avoid_recent, joined }) => {
+                Effect::Join(Wait { ticket, languages, role, avoid_recent, struggling, joined }) => {
                     let ticket = Ticket {
                         id: ticket,
                         visitor: self.id,
@@ -149,11 +142,18 @@ impl Line {
                         languages,
                         role,
                         avoid_recent,
+                        struggling,
                         joined,
                     };
                     house.matchmaker.join(ticket, self.mailbox.clone(), now.instant);
                 }
                 Effect::LeaveQueue(ticket) => house.matchmaker.leave(ticket),
+                Effect::Waited(took, None) => house.usual().gave_up(took, &self.whence, now.unix),
+                Effect::Waited(took, Some(partner)) => {
+                    if let Some(whence) = partner.whence {
+                        house.usual().found(took, &self.whence, &whence, now.unix);
+                    }
+                }
                 Effect::Tell(mailbox, mail) => {
                     // A partner who cannot be told is gone, and its own task's end tells us.
                     mailbox.send(mail);
@@ -184,8 +184,9 @@ impl Line {
         Person { visitor: self.id, whence: Some(self.whence) }
     }
 
-    /// Why a `join` has to wait: reports of this network, or one too many from it. Counts it where it need not.
-    fn refuses(&self, now: Instant) -> Option<ServerMessage> {
+    /// Why a `join` has to wait: reports of this network, one too many from it, or too many in all. Counts it where it need
+    /// not.
+    fn refuses(&self, proof: Option<&Proof>, now: Instant) -> Option<ServerMessage> {
         if !self.visitor.is_idle() {
             return None;
         }
@@ -193,8 +194,13 @@ impl Line {
         if let Some((left, category)) = guard.cooling(&self.whence, now) {
             return Some(ServerMessage::CoolDown { retry_after: CoolDown::at_least(left), category });
         }
-        let wait = guard.wait(Kind::Drop, &self.home, now).or_else(|| guard.take(Kind::Join, &self.home, now).err())?;
-        Some(slow_down(wait))
+        if let Some(wait) = guard.wait(Kind::Drop, &self.home, now) {
+            return Some(slow_down(wait));
+        }
+        Some(match guard.join(&self.home, proof, now).err()? {
+            Refusal::Wait(wait) => slow_down(wait),
+            Refusal::Work(Puzzle { challenge, target, most }) => ServerMessage::Work { challenge, target, most },
+        })
     }
 
     /// A place for an echo, or how long there will be none.
@@ -227,12 +233,17 @@ impl Drop for Line {
             self.apply(Input::Mail(mail));
         }
         let House { lobby, matchmaker, .. } = &*self.house;
-        match self.token.take() {
+        let memory = self.visitor.take_memory();
+        let reason = if self.matched || matchmaker.has_met(self.id) {
             // Whoever has just talked stays somebody for a while, so as not to meet the same one again on the next socket.
-            Some(token) if matchmaker.has_met(self.id) => {
-                lobby.leave(token, self.id, self.visitor.take_past(), Instant::now());
-            }
-            token => {
+            // So does whoever was matched: the partner may have said that the call has begun, and be about to find it over.
+            Some(Reason::HasMet)
+        } else {
+            memory.has_place().then_some(Reason::HasWaited)
+        };
+        match (self.token.take(), reason) {
+            (Some(token), Some(reason)) => lobby.leave(token, self.id, memory, reason, Instant::now()),
+            (token, _) => {
                 token.map(|token| lobby.take(&token));
                 matchmaker.forget(self.id);
             }
@@ -260,6 +271,8 @@ enum Event {
     Time,
     /// The server has gone on on its way out.
     Leaving,
+    /// Which is to be said: how much time there is left.
+    Closing(Duration),
 }
 
 /// Whether the task goes on.
@@ -270,14 +283,56 @@ enum Next {
 }
 
 impl Pump {
-    async fn run(mut self) {
-        while self.turn().await == Next::Go {}
+    fn new(guest: Guest, house: Arc<House>) -> Box<Self> {
+        let (door, knocks) = mpsc::channel(1);
+        let (mailbox, inbox) = mailbox();
+        let line = Line {
+            id: house.matchmaker.new_visitor(),
+            home: guest.home,
+            whence: guest.whence,
+            visitor: Visitor::default(),
+            mailbox,
+            inbox,
+            token: None,
+            matched: false,
+            door,
+            leaving: house.leaving.subscribe(),
+            house,
+        };
+        Box::new(Self {
+            line,
+            guest: Some(guest),
+            knocks,
+            pulse: Pulse::new(Instant::now()),
+            unsent: VecDeque::new(),
+            bad_frames: 0,
+            told: false,
+        })
     }
 
-    async fn turn(&mut self) -> Next {
+    async fn run(mut self: Box<Self>) {
+        loop {
+            let event = self.event().await;
+            // Boxed, since it is five times as large as what most visitors do most of the time, which is to wait.
+            if Box::pin(self.handle(event)).await == Next::Stop {
+                break;
+            }
+        }
+        let Self { line, mut knocks, .. } = *self;
+        let (house, token) = (Arc::clone(&line.house), line.token.clone());
+        drop(line);
+        // Whoever has knocked in this very moment is let in all the same.
+        knocks.close();
+        while let (Ok(guest), Some(token)) = (knocks.try_recv(), &token) {
+            tokio::spawn(serve_late(*guest, token.clone(), Arc::clone(&house)));
+        }
+    }
+
+    /// Waits for something to happen.
+    async fn event(&mut self) -> Event {
         let leaving = *self.line.leaving.borrow_and_update();
         if let Some(after) = self.leaves(leaving) {
-            return self.say_closing(after).await;
+            return Event::Closing(after);
         }
         let pulse = self.guest.is_some().then(|| self.pulse.deadline());
         let visitor = &self.line.visitor;
@@ -294,13 +349,17 @@ impl Pump {
             received = receive(&mut self.guest) => Event::Received(received),
         };
         // It may have come while the others were looked at.
-        let event = if *self.line.leaving.borrow() == Leaving::Now { Event::Leaving } else { event };
+        if *self.line.leaving.borrow() == Leaving::Now { Event::Leaving } else { event }
+    }
+
+    async fn handle(&mut self, event: Event) -> Next {
         match event {
             Event::Received(received) => self.received(received).await,
             Event::Mail(Some(mail)) => self.put(Input::Mail(mail)).await,
             Event::Knock(Some(guest)) => self.back(*guest).await,
             Event::Time => self.time().await,
             Event::Leaving => Next::Go,
+            Event::Closing(after) => self.say_closing(after).await,
             // Unreachable while the line holds a sender of each.
             Event::Mail(None) | Event::Knock(None) => Next::Stop,
         }
@@ -361,25 +420,17 @@ impl Pump {
             return self.close(CloseCode::TooFast).await;
         }
         match protocol::read(&text) {
-            Ok(ClientMessage::Hello { resume: Some(token) }) if self.line.token.is_none() => {
-                match self.line.house.lobby.take(&token) {
-                    Some(Owner::Here(door)) => self.hand_over(door).await,
-                    Some(Owner::Gone(visitor, past)) => {
-                        self.line.id = visitor;
-                        self.line.visitor.remember(past);
-                        self.put(Input::Frame(ClientMessage::Hello { resume: None })).await
-                    }
-                    // The server was restarted, or it is long ago: a visitor like any other.
-                    None => self.put(Input::Frame(ClientMessage::Hello { resume: None })).await,
-                }
-            }
+            Ok(ClientMessage::Hello { resume: Some(token) }) if self.line.token.is_none() => self.hello(&token).await,
             Ok(message) => {
-                let joins = matches!(message, ClientMessage::Join { .. });
-                let begins = joins || matches!(message, ClientMessage::HearYourself {});
+                let begins = matches!(message, ClientMessage::Join { .. } | ClientMessage::HearYourself {});
                 if begins && *self.line.leaving.borrow() != Leaving::No {
                     return self.say_closing(Duration::ZERO).await;
                 }
-                match joins.then(|| self.line.refuses(now)).flatten() {
+                let refusal = match &message {
+                    ClientMessage::Join { proof, .. } => self.line.refuses(proof.as_ref(), now),
+                    _ => None,
+                };
+                match refusal {
                     Some(refusal) => self.send(vec![refusal]).await,
                     None => self.put(Input::Frame(message)).await,
                 }
@@ -444,8 +495,12 @@ impl Pump {
         Next::Go
     }
 
-    /// Keeps a frame for a page that may come back. New credentials make those before them worth nothing.
+    /// Keeps a frame for a page that may come back. New credentials make those before them worth nothing; what was wrong
+    /// with a frame of the lost socket is nothing to the next one.
     fn keep(&mut self, frame: ServerMessage) -> Next {
+        if matches!(frame, ServerMessage::Problem { .. }) {
+            return Next::Go;
+        }
         if matches!(frame, ServerMessage::Restart { .. }) {
             let is_over = |frame: &ServerMessage| {
                 matches!(frame, ServerMessage::Restart { .. } | ServerMessage::Candidate { .. })
@@ -502,14 +557,31 @@ impl Pump {
         self.send(unsent).await
     }
 
+    /// A page that says that it has been here before.
+    async fn hello(&mut self, token: &ResumeToken) -> Next {
+        let owner = match self.line.house.lobby.take(token) {
+            Some(Owner::Here(door)) => match self.hand_over(door).await {
+                Next::Stop => return Next::Stop,
+                // That task has just ended, and has left what is to be known of its visitor.
+                Next::Go => self.line.house.lobby.take(token),
+            },
+            owner => owner,
+        };
+        if let Some(Owner::Gone(visitor, memory)) = owner {
+            self.line.id = visitor;
+            self.line.visitor.remember(memory);
+        }
+        // Without an owner the server was restarted, or it is long ago: a visitor like any other.
+        self.put(Input::Frame(ClientMessage::Hello { resume: None })).await
+    }
+
     /// This socket belongs to another visitor's task.
     async fn hand_over(&mut self, door: Door) -> Next {
         if let Some(guest) = self.guest.take()
             && let Err(mpsc::error::SendError(guest)) = door.send(Box::new(guest)).await
         {
-            // That task has just ended.
             self.guest = Some(*guest);
-            return self.put(Input::Frame(ClientMessage::Hello { resume: None })).await;
+            return Next::Go;
         }
         Next::Stop
     }

@@ -20,17 +20,23 @@ export class CallView {
   }
 
   /** @param {import('./types.js').State} state */
-  render({ name, muted, unheard, breath, theirs }) {
+  render({ name, short, muted, unheard, breath, theirs, minutes }) {
     // A line that is thin, or not there yet, comes before what happens on it.
     if (name === 'connecting' || name === 'rejoining') this.#write('call-title', `${name}.title`);
     if (name === 'talking') {
-      this.#write('call-title', breath && theirs ? 'breath.both' : breath ? 'breath.mine' : theirs ? 'breath.theirs' : 'talking.title');
+      this.#write('call-title', breath && theirs ? 'breath.both' : breath ? 'breath.mine' : theirs ? 'breath.theirs'
+        : minutes === 'over' || minutes === 'asked' ? 'minutes.over' : minutes === 'on' ? 'minutes.on' : 'talking.title');
     }
     this.#write('muted', breath ? 'breath.mine.text' : theirs ? 'breath.theirs.text' : unheard ? 'voice.unheard' : muted ? 'muted' : null);
     const button = this.#one('breath');
     button.dataset.word = breath ? 'breath.back' : 'breath';
     this.#write('breath', breath ? 'breath.back' : 'breath');
     button.classList.toggle('primary', breath);
+    // Whoever wished for them reads it from the start.
+    const few = minutes === 'few' || minutes === 'none' && short;
+    this.#one('minutes').hidden = minutes === 'none' && !few;
+    this.#write('minutes-text', few ? 'minutes.few' : minutes === 'over' ? 'minutes.over.text' : minutes === 'asked' ? 'minutes.asked' : null);
+    this.#one('go-on').hidden = minutes !== 'over';
     this.#document.documentElement.toggleAttribute('data-held', breath || theirs);
   }
 

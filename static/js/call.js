@@ -4,7 +4,7 @@
  * are not either. What is done to it is done in order, one thing after the other.
  */
 
-import { Breath, KIND as BREATH } from './breath.js';
+import { Beat, KIND as BEAT } from './beat.js';
 import { BYE_MS, Channel } from './channel.js';
 import { candidate, compose, extract, iceServer, relayedPort } from './description.js';
 import { KIND as TEXT, TextLine } from './text.js';
@@ -29,7 +29,7 @@ export class Call {
   #pc;
   #channel;
   #verification;
-  #breath;
+  #beat;
   /** @type {TextLine | null} where the two may type */
   #text;
   #track;
@@ -50,6 +50,7 @@ export class Call {
 
   /**
    * @param {import('./types.js').Matched} match
+   * @param {boolean} short whether the visitor would like to talk for ten minutes
    * @param {MediaStreamTrack | null} track what is sent, nothing without one; this call's own from now on, and stopped
    *   at its end
    * @param {import('./shaper.js').Shaper} shaper
@@ -57,7 +58,7 @@ export class Call {
    * @param {import('./types.js').CallHandlers} handlers
    * @param {typeof RTCPeerConnection} Connection that of the window to call from
    */
-  constructor({ offerer, relay, text_line: typing }, track, shaper, page, handlers, Connection) {
+  constructor({ offerer, relay, text_line: typing }, short, track, shaper, page, handlers, Connection) {
     this.#handlers = handlers;
     this.#offerer = offerer;
     this.#track = track;
@@ -81,14 +82,15 @@ export class Call {
       onFrame: (frame) => this.#channel.send(frame),
       onLine: handlers.onLine,
     }) : null;
-    this.#breath = new Breath(CLOCK, {
+    this.#beat = new Beat(CLOCK, short, {
       onFrame: (frame) => this.#channel.send(frame),
-      onChange: handlers.onBreath,
+      onBreath: handlers.onBreath,
+      onMinutes: handlers.onMinutes,
     });
     this.#channel = new Channel(pc, {
       onOpen: () => {
         this.#verification.begin();
-        this.#breath.open();
+        this.#beat.open();
         this.#text?.open();
       },
       onBytes: (bytes) => this.#receiveBytes(bytes),
@@ -167,7 +169,12 @@ export class Call {
 
   /** Whether this side takes a breath, which the partner's page is told. @param {boolean} on */
   breathe(on) {
-    this.#breath.take(on);
+    this.#beat.take(on);
+  }
+
+  /** The visitor would like to go on, after the ten minutes. */
+  goOn() {
+    this.#beat.goOn();
   }
 
   /**
@@ -181,7 +188,7 @@ export class Call {
     this.#pc.onicecandidate = this.#pc.ontrack = this.#pc.onconnectionstatechange = null;
     this.#channel.close();
     this.#verification.close();
-    this.#breath.close();
+    this.#beat.close();
     this.#text?.close();
     this.#track?.stop();
     if (bye && this.#channel.bye() && !atOnce) setTimeout(() => this.#pc.close(), BYE_MS);
@@ -191,7 +198,7 @@ export class Call {
   /** From the partner's page. The first byte says whose they are. @param {Uint8Array<ArrayBuffer>} bytes */
   #receiveBytes(bytes) {
     if (bytes[0] === TEXT) this.#text?.receive(bytes);
-    else if (bytes[0] === BREATH) this.#breath.receive(bytes);
+    else if (bytes[0] === BEAT) this.#beat.receive(bytes);
     // What nobody else knows is the emoji's to judge: while they are being found, it ends the call.
     else this.#verification.receive(bytes);
   }

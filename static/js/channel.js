@@ -9,7 +9,7 @@
  * |---|---|---|
  * | 1, 2, 3 | 33 | the six emoji, `sas.js` |
  * | 4 | 2,003 | a line of text, `text.js` |
- * | 5 | 2 | whether this side takes a breath, `breath.js` |
+ * | 5 | 3 | whether this side takes a breath, and how long it would like to talk, `beat.js` |
  */
 
 /** The whole of a farewell. */

@@ -4,7 +4,7 @@
  * beside those of `machine.js`, which has the picture of all of them.
  */
 
-import { ask, CLOSES, go, LEAVE, NO_CALL, NOTHING_FOUND, send, startTimer, stay, toHeard, toLanding, wait } from './machine.js';
+import { ask, CLOSES, go, join, LEAVE, NO_CALL, NOTHING_FOUND, send, startTimer, stay, toHeard, toLanding, wait } from './machine.js';
 
 /** @typedef {import('./types.js').Name} Name */
 /** @typedef {import('./types.js').State} State */
@@ -31,6 +31,8 @@ export const MS = {
   rejoining: 30_000,
   /** The same where the server is gone or knows nothing of the call, so that nobody can begin ICE anew. */
   forgotten: 5_000,
+  /** A puzzle that this browser cannot solve: the crowd that it was asked for may have gone by then. */
+  unsolved: 30_000,
   /** One restart is given this long before the next. */
   restart: 4_000,
   /** To say a few words and have them back. Under the 30 s that the server gives it. */
@@ -42,6 +44,9 @@ export const MS = {
 /** As many lines as somebody would scroll back through. */
 const MAX_LINES = 100;
 
+/** How many things the catalogues have that one may say. */
+const OPENERS = 24;
+
 /** More than a partner can have sent while this side was away from the tab. */
 const MAX_HELD = 64;
 
@@ -51,7 +56,7 @@ const MAX_HELD = 64;
  */
 const begin = (state, match) =>
   go(state, 'connecting', { match, held: [], answered: state.held.some((frame) => frame.type === 'describe') },
-    { do: 'begin', match, voice: state.voice, muted: state.muted },
+    { do: 'begin', match, voice: state.voice, muted: state.muted, short: state.short },
     // It may have died before there was a call that could notice.
     { do: 'check' },
     ...state.held.map((frame) => /** @type {Effect} */ ({ do: 'pass', frame })),
@@ -160,6 +165,17 @@ const theirBreath = (state, { on }) => {
 };
 
 /**
+ * How the ten minutes stand. A reminder, and nothing ends by it.
+ * @param {State} state
+ * @param {{ minutes: import('./types.js').Minutes }} event
+ * @returns {Step}
+ */
+const remind = (state, { minutes }) =>
+  // Whoever wished for them knows at the beginning.
+  stay(state, { minutes }, ...(minutes === 'none' || minutes === 'few' && state.short ? []
+    : [/** @type {Effect} */ (minutes === 'over' ? { do: 'say', word: 'minutes.over', then: 'minutes.over.text' } : { do: 'say', word: `minutes.${minutes}` })]));
+
+/**
  * Another voice in the middle of a call, or the same one anew.
  * @param {State} state
  * @param {import('./types.js').Voice} voice
@@ -228,13 +244,31 @@ const TYPING = {
   },
 };
 
+/**
+ * Something that one may say, by chance, for the visitor alone: none comes twice in a call before all have been there.
+ * @param {State} state
+ * @param {{ chance: number }} event from 0 to 1
+ * @returns {Step}
+ */
+const open = (state, { chance }) => {
+  const all = Array.from({ length: OPENERS }, (_, index) => /** @type {import('./types.js').Opener} */ (`opener.${index + 1}`));
+  const fresh = all.filter((opener) => !state.openers.includes(opener));
+  const before = fresh.length > 0 ? state.openers : state.openers.slice(-1);
+  const left = all.filter((opener) => !before.includes(opener));
+  const opener = left[Math.floor(chance * left.length)];
+  return opener ? stay(state, { openers: [...before, opener] }, { do: 'say', word: opener }) : stay(state);
+};
+
 /** @satisfies {Row} */
 const CALLING = {
   ...TO_PARTNER,
   ...TYPING,
+  opener: open,
   mute: toggleMute,
   breath: toggleBreath,
   'their-breath': theirBreath,
+  minutes: remind,
+  'go-on': (state) => stay(state, {}, ...(state.minutes === 'over' ? [/** @type {Effect} */ ({ do: 'goOn' })] : [])),
   end: (state) => end(state, 'self', { leave: true, bye: true }),
   bye: (state) => end(state, 'left', { leave: true, bye: false }),
   voice: (state, { voice }) => speakAs(state, voice),
@@ -249,13 +283,39 @@ const CALLING = {
   refused: (state) => (state.muted ? stay(state) : toggleMute(state)),
 };
 
+/**
+ * @param {State} state
+ * @param {{ usual?: import('./types.js').Usual }} frame
+ */
+const usually = (state, frame) => stay(state, { usual: frame.usual ?? null });
+
+/**
+ * The server has this visitor in the queue: what the page said before it knew of the match has ended it.
+ * @param {State} state
+ * @param {{ usual?: import('./types.js').Usual }} frame
+ * @param {Effect} effect
+ */
+const backInQueue = (state, frame, effect) => {
+  const step = wait(state, [effect], true);
+  return { ...step, state: usually(step.state, frame).state };
+};
+
+/**
+ * Not now, and the page tries again by itself.
+ * @param {State} state
+ * @param {number} pause in milliseconds
+ */
+const toPaused = (state, pause) => go(state, 'paused', { pause }, startTimer('pause', pause));
+
 /** @type {import('./types.js').Rows['frames']} */
 const FRAMES = {
   waiting: {
-    slow_down: (state, frame) => {
-      const pause = frame.retry_after * 1000;
-      return go(state, 'paused', { pause }, startTimer('pause', pause));
+    waiting: (state, frame) => {
+      const step = state.puzzled ? stay(state, { puzzled: false }, { do: 'say', word: 'waiting.title' }) : stay(state);
+      return { ...step, state: usually(step.state, frame).state };
     },
+    slow_down: (state, frame) => toPaused(state, frame.retry_after * 1000),
+    work: (state, { challenge, target, most }) => stay(state, {}, { do: 'solve', puzzle: { challenge, target, most } }),
     cool_down: (state, { retry_after, category }) =>
       go(state, 'cooling', { up: false, pause: retry_after * 1000, category }, { do: 'release' }, { do: 'disconnect' }),
     matched: (state, match) =>
@@ -266,6 +326,7 @@ const FRAMES = {
   paused: CLOSES,
   offered: {
     ...CLOSES_LATER,
+    waiting: (state, frame) => backInQueue(state, frame, { do: 'dismiss' }),
     describe: hold,
     candidate: hold,
     restart: hold,
@@ -277,6 +338,7 @@ const FRAMES = {
   },
   connecting: {
     ...IN_CALL,
+    waiting: (state, frame) => backInQueue(state, frame, { do: 'hangUp', bye: false }),
     describe: (state, frame) => describing(state, { answered: true }, { do: 'pass', frame }),
     welcome: (state, { call }) =>
       call === state.match?.call ? stay(state) : wait(state, [{ do: 'hangUp', bye: false }]),
@@ -296,7 +358,7 @@ const FRAMES = {
   hearing: {
     slow_down: (state) => toHeard(state, { found: null }),
     matched: (state, match) =>
-      stay(state, { match }, { do: 'begin', match, voice: state.voice, muted: false, alone: true }, { do: 'check' }, startTimer('connecting', MS.connecting)),
+      stay(state, { match }, { do: 'begin', match, voice: state.voice, muted: false, short: false, alone: true }, { do: 'check' }, startTimer('connecting', MS.connecting)),
     describe: (state, frame) => stay(state, {}, { do: 'pass', frame }),
     candidate: (state, frame) => stay(state, {}, { do: 'pass', frame }),
     restart: (state, frame) => stay(state, {}, { do: 'pass', frame }),
@@ -306,6 +368,12 @@ const FRAMES = {
 
 /** @type {import('./types.js').Rows['events']} */
 const EVENTS = {
+  waiting: {
+    // On another socket it is asked for anew.
+    solved: (state, { proof }) => stay(state, {}, ...(state.up ? [join(state, proof)] : [])),
+    puzzled: (state) => stay(state, { puzzled: true }, { do: 'say', word: 'waiting.puzzle' }),
+    unsolved: (state) => toPaused(state, MS.unsolved),
+  },
   paused: {
     stop: toLanding,
     timeout: (state) => wait(state),

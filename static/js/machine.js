@@ -45,10 +45,13 @@ export const MS = {
 export const INITIAL = {
   name: 'landing',
   wishes: { languages: ['en'], role: 'either', avoid_recent: true },
+  short: false,
   up: false,
   ready: false,
   hidden: false,
   long: false,
+  usual: null,
+  puzzled: false,
   pause: 0,
   category: null,
   past: null,
@@ -63,9 +66,11 @@ export const INITIAL = {
   muted: false,
   breath: false,
   theirs: false,
+  minutes: 'none',
   typing: false,
   unread: false,
   lines: [],
+  openers: [],
   padded: true,
   voice: 'own',
   unheard: false,
@@ -100,7 +105,7 @@ export const stay = (state, changes = {}, ...effects) => ({ state: { ...state, .
  * @returns {Step}
  */
 export const go = (state, name, changes, ...effects) => ({
-  state: { ...state, pause: 0, category: null, past: null, ...changes, name },
+  state: { ...state, puzzled: false, pause: 0, category: null, past: null, ...changes, name },
   effects: [{ do: 'stopTimers' }, ...effects],
 });
 
@@ -114,7 +119,8 @@ const fetch = (state) => (state.ready ? [] : [{ do: 'fetch' }]);
 /** Nothing of a call is left. */
 /** @satisfies {Partial<State>} */
 export const NO_CALL = {
-  match: null, forgotten: false, held: [], described: false, answered: false, muted: false, breath: false, theirs: false, typing: false, unread: false, lines: [], unheard: false,
+  match: null, forgotten: false, held: [], described: false, answered: false, muted: false, breath: false, theirs: false,
+  minutes: 'none', typing: false, unread: false, lines: [], openers: [], unheard: false,
 };
 
 /**
@@ -135,7 +141,7 @@ export const ask = (state, wishes = state.wishes) =>
  */
 export const wait = (state, effects = [], queued = false) =>
   // Whoever had muted before the line was up did not mean this partner alone.
-  go(state, 'waiting', { ...NO_CALL, muted: queued && state.muted, long: false, closing: false, problem: null },
+  go(state, 'waiting', { ...NO_CALL, muted: queued && state.muted, long: false, usual: null, closing: false, problem: null },
     ...effects,
     ...(queued ? [] : state.up && state.ready ? [join(state)] : [...fetch(state), startTimer('unreachable', MS.reaching)]),
     startTimer('quiet', MS.quiet));
@@ -173,8 +179,11 @@ export const toHeard = (state, changes = {}) =>
   go(state, 'heard', { ...NO_CALL, up: false, closing: false, sounding: false, ...changes },
     { do: 'release' }, LEAVE, { do: 'hangUp', bye: true }, { do: 'disconnect' });
 
-/** @param {State} state */
-const join = (state) => send({ type: 'join', ...state.wishes });
+/**
+ * @param {State} state
+ * @param {import('./types.js').Proof} [proof] where the server has asked for one
+ */
+export const join = (state, proof) => send({ type: 'join', ...state.wishes, ...(proof && { proof }) });
 
 /** @param {State} state */
 const joinAtLast = (state) => stay(state, {}, { do: 'stopTimer', timer: 'unreachable' }, join(state));
@@ -221,7 +230,7 @@ const FRAMES = {
 /** @type {Rows['events']} */
 const EVENTS = {
   landing: {
-    start: (state, { wishes, agreed }) => (agreed ? ask(state, wishes) : stay(state, {}, { do: 'askToAgree' })),
+    start: (state, { wishes, agreed, short }) => (agreed ? ask({ ...state, short }, wishes) : stay(state, {}, { do: 'askToAgree' })),
     'hear-yourself': (state) => ask({ ...state, alone: true }),
     // Granted after all, when nobody wants it any more.
     granted: (state) => stay(state, {}, { do: 'release' }),
@@ -273,7 +282,7 @@ const EVENTS = {
   },
   heard: {
     // The box to tick is on the first page.
-    start: (state, { wishes, agreed }) => (agreed ? ask({ ...state, alone: false }, wishes) : toLanding(state)),
+    start: (state, { wishes, agreed, short }) => (agreed ? ask({ ...state, short, alone: false }, wishes) : toLanding(state)),
     'hear-yourself': (state) => ask(state),
     stop: toLanding,
     granted: (state) => stay(state, {}, { do: 'release' }),

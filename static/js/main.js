@@ -21,8 +21,9 @@ const preferences = openPreferences(() => window.localStorage);
  * The rest of a call's scripts, asked for with it: as each names the next, they would take a slow line several times as
  * long.
  */
-const WITH_TALK = ['allowance', 'breath', 'call', 'call-view', 'channel', 'description', 'device', 'disguise', 'emoji', 'guide',
-  'guide-view', 'hear-view', 'meter', 'panel', 'protocol', 'safety-view', 'sas', 'shaper', 'summons', 'text', 'verification'];
+const WITH_TALK = ['allowance', 'beat', 'call', 'call-view', 'channel', 'description', 'device', 'disguise', 'emoji', 'guide',
+  'guide-view', 'hear-view', 'meter', 'minutes', 'openers-view', 'panel', 'protocol', 'safety-view', 'sas', 'shaper', 'solver', 'summons', 'text',
+  'verification', 'workers'];
 let state = INITIAL;
 /** With the rest of its rows as soon as they are here. */
 let reduce = machine(FIRST);
@@ -38,6 +39,11 @@ let talk = null;
 let connection = null;
 /** Whether it is to be open, once it is here. */
 let connecting = false;
+/**
+ * When people come here: fetched where the operator has said so, and with a conversation.
+ * @type {Promise<import('./hours.js').Hours> | null}
+ */
+let hours = null;
 /** @type {Map<Timer, number>} */
 const timers = new Map();
 /** @type {Event[]} */
@@ -59,7 +65,7 @@ const view = new View(document, {
       // It did not come. The page stays as it was; the next visit asks for it again.
     });
   },
-  onAction: (action) => dispatch(action === 'start' ? { type: action, wishes: view.wishes, agreed: view.agreed } : { type: action }),
+  onAction: (action) => dispatch(action === 'start' ? { type: action, wishes: view.wishes, agreed: view.agreed, short: view.short } : { type: action }),
 });
 
 const microphone = new Microphone(navigator, {
@@ -165,7 +171,7 @@ function carryOut(effect) {
       return connection?.send(effect.frame);
     case 'begin':
       microphone.mute(effect.muted);
-      return inTalk((it) => it.begin(effect.match, effect.voice, effect.muted, effect.alone ?? false), () => dispatch({ type: 'broken', call: effect.match.call }));
+      return inTalk((it) => it.begin(effect), () => dispatch({ type: 'broken', call: effect.match.call }));
     case 'pass':
       return inTalk((it) => it.receive(effect.frame));
     case 'restart':
@@ -182,6 +188,8 @@ function carryOut(effect) {
       return hold(effect.on);
     case 'breathe':
       return inTalk((it) => it.breathe(effect.on));
+    case 'goOn':
+      return inTalk((it) => it.goOn());
     case 'type':
       return inTalk((it) => it.type(effect.text));
     case 'speakAs':
@@ -206,8 +214,12 @@ function carryOut(effect) {
       return startTimer(effect.timer, effect.ms);
     case 'stopTimer':
       return stopTimer(effect.timer);
+    case 'solve':
+      return inTalk((it) => it.solve(effect.puzzle));
     case 'stopTimers':
-      return [...timers.keys()].forEach(stopTimer);
+      [...timers.keys()].forEach(stopTimer);
+      // Belongs to the state that began it, too.
+      return inTalk((it) => it.solve(null));
   }
 }
 
@@ -222,15 +234,26 @@ function hold(on) {
   view.hush(on);
 }
 
+function fetchHours() {
+  hours ??= import('./hours.js').then(({ Hours }) => {
+    const part = new Hours(window, words);
+    view.add(part);
+    return part;
+  });
+  hours.catch(() => { hours = null; });
+  return hours;
+}
+
 function fetchTalk() {
   if (!talk) {
     // The socket opens as soon as it can, while the rest is on its way.
     const line = import('./connection.js').then(connect);
     for (const name of WITH_TALK) import(`./${name}.js`).catch(() => {});
+    void fetchHours();
     talk = Promise.all([import('./talk.js'), import('./conversation.js'), words.forCall(), line]).then(([{ Talk }, { CONVERSATION }]) => {
       reduce = machine(FIRST, CONVERSATION);
       view.translate();
-      return Talk.open({ window, view, microphone, words, dispatch });
+      return Talk.open({ window, view, microphone, words, dispatch, random: Math.random });
     });
     talk.then(() => dispatch({ type: 'ready' }), () => {
       // The network went in this very moment. A browser fetches anew what did not come.
@@ -291,8 +314,9 @@ function stopTimer(timer) {
 
 /** What the operator has decided of the first page; where it does not come, that is as it is in `index.html`. */
 async function settle() {
-  const { age, ask_rules: asks } = await (await fetch('/settings.json')).json();
+  const { age, ask_rules: asks, openings } = await (await fetch('/settings.json')).json();
   if (Number.isInteger(age) && typeof asks === 'boolean') view.settle({ age, ask_rules: asks });
+  if (openings) (await fetchHours()).open(openings);
 }
 
 if (document.hidden) onVisibility();

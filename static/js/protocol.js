@@ -31,6 +31,8 @@ const distinct = (least, most, check) => (value) =>
   && new Set(value).size === value.length;
 /** @type {Check} */
 const flag = (value) => typeof value === 'boolean';
+/** Said where it is so, and nowhere else. @type {Check} */
+const on = (value) => value === true;
 
 /**
  * An object with exactly these fields; a name that ends in `?` may be missing.
@@ -52,10 +54,11 @@ const ufrag = text(/^[A-Za-z0-9+/]{4,32}$/);
 const pwd = text(/^[A-Za-z0-9+/]{22,64}$/);
 const category = oneOf('sexual', 'hateful', 'asking', 'young', 'other');
 const port = whole(49152, 65535);
+const hash = text(/^[0-9a-f]{64}$/);
 const description = object({
   ufrag,
   pwd,
-  fingerprint: text(/^[0-9a-f]{64}$/),
+  fingerprint: hash,
   setup: oneOf('actpass', 'active', 'passive'),
   payload_type: whole(96, 127),
 });
@@ -83,6 +86,8 @@ const client = schema({
     languages: distinct(1, MAX_LANGUAGES, text(/^[a-z]{2,3}$/)),
     role: oneOf('talk', 'listen', 'either'),
     avoid_recent: flag,
+    'struggling?': on,
+    'proof?': object({ challenge: hash, number: whole(0, 0xffffffff) }),
   },
   hear_yourself: {},
   leave: {},
@@ -93,10 +98,11 @@ const client = schema({
 
 const server = schema({
   welcome: { resume, 'call?': call },
-  waiting: {},
+  waiting: { 'usual?': oneOf('soon', 'minutes', 'quiet') },
   cool_down: { retry_after: whole(1, 86400), category },
   slow_down: { retry_after: whole(1, 60) },
-  matched: { call, side: oneOf('a', 'b'), offerer: flag, relay, 'text_line?': (value) => value === true },
+  work: { challenge: hash, target: hash, most: whole(1, 1_000_000) },
+  matched: { call, side: oneOf('a', 'b'), offerer: flag, relay, 'text_line?': on },
   ended: { call, why: oneOf('left', 'lost', 'vanished') },
   problem: {
     code: oneOf('bad_message', 'unexpected_hello', 'already_waiting', 'already_in_call', 'unexpected_description', 'too_many'),

@@ -3,31 +3,27 @@
  * Gives what is sent one shape: has the worker pad every packet (`padding-worker.js`), where the browser can.
  */
 
-/** The one script that may run as a worker. The server's policy names this rule, `src/web.rs`. */
-const WORKER = '/js/padding-worker.js';
-const POLICY = 'sotto-worker';
-
 /**
- * What of a browser is needed; all of it is newer than TypeScript's library.
+ * What of a browser is needed; newer than TypeScript's library.
  * @typedef {object} Browser
- * @property {new (url: string, options: WorkerOptions) => Worker} Worker
  * @property {new (worker: Worker) => object} [RTCRtpScriptTransform]
- * @property {{ createPolicy(name: string, rules: { createScriptURL(url: string): string }): { createScriptURL(url: string): string } }} [trustedTypes]
  */
 
 export class Shaper {
   #browser;
-  #trust;
+  #workers;
   /** @type {Worker | null} */
   #worker = null;
   /** @type {Promise<void> | null} */
   #starting = null;
 
-  /** @param {Browser} browser */
-  constructor(browser) {
+  /**
+   * @param {Browser} browser
+   * @param {(script: 'padding-worker') => Worker} workers
+   */
+  constructor(browser, workers) {
     this.#browser = browser;
-    // Browsers that know trusted types let a worker's address pass only by such a policy, once.
-    this.#trust = browser.trustedTypes?.createPolicy(POLICY, { createScriptURL: only }) ?? { createScriptURL: only };
+    this.#workers = workers;
   }
 
   /** Whether what is sent will have one size. */
@@ -46,7 +42,7 @@ export class Shaper {
   async #start() {
     if (this.#worker || !this.#browser.RTCRtpScriptTransform) return;
     try {
-      const worker = new this.#browser.Worker(this.#trust.createScriptURL(WORKER), { type: 'module' });
+      const worker = this.#workers('padding-worker');
       await new Promise((resolve, reject) => {
         worker.onmessage = resolve;
         worker.onerror = reject;
@@ -71,10 +67,4 @@ export class Shaper {
     /** @type {any} */ (sender).transform = new Transform(this.#worker);
     return true;
   }
-}
-
-/** @param {string} url */
-function only(url) {
-  if (url !== WORKER) throw new TypeError('not a script of ours');
-  return url;
 }

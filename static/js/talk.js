@@ -12,9 +12,12 @@ import { Disguise } from './disguise.js';
 import { GuideView } from './guide-view.js';
 import { HearView } from './hear-view.js';
 import { Meter } from './meter.js';
+import { OpenersView } from './openers-view.js';
 import { Panel } from './panel.js';
 import { Shaper } from './shaper.js';
+import { Solver } from './solver.js';
 import { Summons } from './summons.js';
+import { workers } from './workers.js';
 
 /** A microphone that gives nothing but zeros for this long has been taken away. */
 const DEAD_MS = 1_000;
@@ -30,6 +33,7 @@ export class Talk {
   #device;
   #summons;
   #shaper;
+  #solver;
   /** @type {Call | null} */
   #call = null;
   /** @type {import('./types.js').Voice} */
@@ -58,8 +62,9 @@ export class Talk {
    * @param {import('./microphone.js').Microphone} house.microphone
    * @param {import('./words.js').Words} house.words
    * @param {(event: import('./types.js').Event) => void} house.dispatch
+   * @param {() => number} house.random from 0 to 1
    */
-  constructor({ window, view, microphone, words, dispatch }) {
+  constructor({ window, view, microphone, words, dispatch, random }) {
     this.#window = window;
     this.#view = view;
     this.#callView = new CallView(window.document, words);
@@ -67,12 +72,25 @@ export class Talk {
     view.add(new GuideView(window, words.say));
     view.add(new SafetyView(window.document, words, (category) => dispatch({ type: 'tell', category })));
     view.add(new HearView(window.document, words.say));
+    view.add(new OpenersView(window.document, {
+      say: words.say,
+      onWanted: () => dispatch({ type: 'opener', chance: random() }),
+    }));
     this.#microphone = microphone;
     this.#say = words.say;
     this.#dispatch = dispatch;
     this.#meter = new Meter(window, (who, level) => view.level(who, level));
     this.#summons = new Summons(window);
-    this.#shaper = new Shaper(window);
+    const start = workers(window);
+    this.#shaper = new Shaper(window, start);
+    this.#solver = new Solver(start, {
+      setTimer: (run, ms) => window.setTimeout(run, ms),
+      clearTimer: (timer) => window.clearTimeout(timer),
+    }, {
+      onSolved: (proof) => dispatch({ type: 'solved', proof }),
+      onLong: () => dispatch({ type: 'puzzled' }),
+      onFailed: () => dispatch({ type: 'unsolved' }),
+    });
     view.add(new Panel(window.document, {
       say: words.say,
       onOpen: (open) => dispatch({ type: 'typing', open }),
@@ -90,6 +108,12 @@ export class Talk {
     void this.#shaper.start();
   }
 
+  /** What the server asks for before it lets anybody join; nothing when it is not wanted any more. @param {import('./types.js').Puzzle | null} puzzle */
+  solve(puzzle) {
+    if (puzzle) this.#solver.solve(puzzle);
+    else this.#solver.stop();
+  }
+
   /**
    * What the partner is sent, for this call alone; nothing else chooses. Where another voice is wanted it is never the
    * microphone's own, whatever has become of the other.
@@ -99,12 +123,14 @@ export class Talk {
   }
 
   /**
-   * @param {import('./types.js').Matched} match
-   * @param {import('./types.js').Voice} voice
-   * @param {boolean} muted from the first packet on
-   * @param {boolean} alone with the server's own caller, to hear oneself
+   * @param {object} how
+   * @param {import('./types.js').Matched} how.match
+   * @param {import('./types.js').Voice} how.voice
+   * @param {boolean} how.muted from the first packet on
+   * @param {boolean} how.short meant for ten minutes
+   * @param {boolean} [how.alone] with the server's own caller, to hear oneself
    */
-  begin(match, voice, muted, alone) {
+  begin({ match, voice, muted, short, alone }) {
     const Connection = this.#view.secluded?.RTCPeerConnection;
     // That of the page itself would tell the partner which network this is.
     if (!Connection) throw new DOMException('no frame to call from', 'NotSupportedError');
@@ -112,7 +138,7 @@ export class Talk {
     this.#dress(voice);
     this.#device.mute(muted);
     const dispatch = this.#dispatch;
-    this.#call = new Call(match, this.#sent(), this.#shaper, this.#window.location, {
+    this.#call = new Call(match, short, this.#sent(), this.#shaper, this.#window.location, {
       onDescribed: (description) => dispatch({ type: 'described', description }),
       onRenewed: (credentials) => dispatch({ type: 'renewed', ...credentials }),
       onGathered: (port) => dispatch({ type: 'gathered', port }),
@@ -128,6 +154,7 @@ export class Talk {
       onEmoji: (emoji) => this.#callView.compare(emoji),
       onUnverified: () => dispatch({ type: 'unverified' }),
       onBreath: (on) => dispatch({ type: 'their-breath', on }),
+      onMinutes: (minutes) => dispatch({ type: 'minutes', minutes }),
       onLine: (who, text) => dispatch({ type: 'line', line: { who, text } }),
     }, Connection);
     this.#meter.listen('me', this.#microphone.stream);
@@ -169,6 +196,11 @@ export class Talk {
   /** Whether this side takes a breath. @param {boolean} on */
   breathe(on) {
     this.#call?.breathe(on);
+  }
+
+  /** The visitor would like to go on, after the ten minutes. */
+  goOn() {
+    this.#call?.goOn();
   }
 
   /**

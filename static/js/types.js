@@ -11,12 +11,14 @@
  * @typedef {'sexual' | 'hateful' | 'asking' | 'young' | 'other'} Category
  * @typedef {'actpass' | 'active' | 'passive'} Setup
  * @typedef {{ ufrag: string, pwd: string, fingerprint: string, setup: Setup, payload_type: number }} Description
+ * @typedef {{ challenge: string, target: string, most: number }} Puzzle
+ * @typedef {{ challenge: string, number: number }} Proof
  * @typedef {{ host?: string, transports: Transport[], username: string, credential: string }} Relay
  * @typedef {'udp' | 'tcp' | 'tls'} Transport
  * @typedef {{ type: 'matched', call: string, side: 'a' | 'b', offerer: boolean, relay: Relay, text_line?: true }} Matched
  *
  * @typedef {{ type: 'hello', resume?: string }
- *   | { type: 'join', languages: string[], role: Role, avoid_recent: boolean }
+ *   | { type: 'join', proof?: Proof } & Wishes
  *   | { type: 'hear_yourself' | 'leave' }
  *   | PartnerFrame
  *   | { type: 'report', call: string, category: Category }
@@ -28,8 +30,9 @@
  *   What travels from page to page, unchanged.
  *
  * @typedef {{ type: 'welcome', resume: string, call?: string }
- *   | { type: 'waiting' }
+ *   | { type: 'waiting', usual?: Usual }
  *   | { type: 'slow_down', retry_after: number }
+ *   | { type: 'work' } & Puzzle
  *   | { type: 'cool_down', retry_after: number, category: Category }
  *   | Matched
  *   | PartnerFrame
@@ -45,8 +48,11 @@
  *   | 'rejoining' | 'ended' | 'resting' | 'offline' | 'hearing' | 'heard'} Name
  * @typedef {'dismissed' | 'site' | 'system' | 'none' | 'busy' | 'ignored' | 'unsupported' | 'calls'} MicProblem
  * @typedef {'self' | 'left' | 'lost' | 'closing' | 'missed' | 'unverified' | 'reported' | 'told'} Ending
- * @typedef {{ languages: string[], role: Role, avoid_recent: boolean }} Wishes
+ * @typedef {{ languages: string[], role: Role, avoid_recent: boolean, struggling?: true }} Wishes
  * @typedef {'own' | 'deeper' | 'higher'} Voice what the partner is to hear
+ * @typedef {'none' | 'few' | 'over' | 'asked' | 'on'} Minutes
+ *   How the ten minutes stand: nobody has wished for them; they are meant to be few; they have gone by; this side would like
+ *   to go on; both would.
  * @typedef {'prompt' | 'quiet' | 'unreachable' | 'offer' | 'connecting' | 'weak' | 'rejoining' | 'restart' | 'fetch' | 'pause' | 'hearing' | 'report'} Timer
  * @typedef {{ microphone: 'fine' | 'silent' | 'unknown', sound: 'fine' | 'none' | 'unheard' | 'unknown', line: 'fine' | 'thin' | 'tcp' | 'none' }} Found
  *   What somebody who hears themself is told; `verdict.js` says what each means.
@@ -56,10 +62,13 @@
  * @typedef {object} State
  * @property {Name} name what the page shows
  * @property {Wishes} wishes
+ * @property {boolean} short whether the visitor would like to talk for ten minutes; never sent to the server
  * @property {boolean} up whether the server has welcomed this socket
  * @property {boolean} ready whether the scripts of a call are here
  * @property {boolean} hidden whether the tab is out of sight
  * @property {boolean} long whether the wait has been long
+ * @property {Usual | null} usual how it usually is at this hour, as far as the server has seen
+ * @property {boolean} puzzled whether what the server asks for before one may wait takes a while
  * @property {number} pause for how many milliseconds the server asked not to be asked; 0 where it did not
  * @property {Category | null} category what was reported, where this visitor has to stay away
  * @property {string | null} past the call that has just ended and can still be reported
@@ -74,9 +83,11 @@
  * @property {boolean} muted
  * @property {boolean} breath whether the visitor takes a breath: while one of the two does, neither is heard
  * @property {boolean} theirs whether the partner does
+ * @property {Minutes} minutes how the ten minutes stand, where one of the two has wished for them
  * @property {boolean} typing whether the text line is open in front of the visitor
  * @property {boolean} unread whether the partner has typed while it was not
  * @property {readonly Line[]} lines the last of what was typed in this call
+ * @property {readonly Opener[]} openers what one may say, as it was asked for in this call; the last one is to be seen
  * @property {boolean} padded whether what is sent has one size, which hides when somebody speaks
  * @property {Voice} voice chosen for every call until the page is left; never stored
  * @property {boolean} unheard whether another voice was chosen and does not go out
@@ -86,15 +97,22 @@
  * @property {Found | null} found what is known so far of microphone, sound and line; nothing where it could not be tried
  */
 
+/**
+ * @typedef {'soon' | 'minutes' | 'quiet'} Usual how waits usually end at this hour
+ * @typedef {[from: number, to: number]} Opening when people come here, in seconds since the Unix epoch
+ */
+
 /** @typedef {{ who: Who, text: string }} Line what one of the two has typed */
+/** @typedef {Extract<Word, `opener.${number}`>} Opener */
 
 /**
- * @typedef {{ type: 'start', wishes: Wishes, agreed: boolean }
+ * @typedef {{ type: 'start', wishes: Wishes, agreed: boolean, short: boolean }
  *   | { type: 'hear-yourself' | 'done' }
  *   | { type: 'found', found: Found }
- *   | { type: 'retry' | 'stop' | 'accept' | 'decline' | 'mute' | 'end' | 'again' | 'rest' | 'vanish' | 'own-voice' | 'try-voice' | 'breath' }
+ *   | { type: 'retry' | 'stop' | 'accept' | 'decline' | 'mute' | 'end' | 'again' | 'rest' | 'vanish' | 'own-voice' | 'try-voice' | 'breath' | 'go-on' }
  *   | { type: 'typing', open: boolean }
  *   | { type: 'type', text: string }
+ *   | { type: 'opener', chance: number }
  *   | { type: 'voice', voice: Voice }
  *   | { type: 'granted' | 'devices' | 'doubt' | 'checked' }
  *   | { type: 'tell', category: Category }
@@ -102,6 +120,8 @@
  *   | { type: 'frame', frame: ServerFrame }
  *   | { type: 'down' }
  *   | { type: 'ready' | 'missing' }
+ *   | { type: 'solved', proof: Proof }
+ *   | { type: 'puzzled' | 'unsolved' }
  *   | { type: 'broken', call: string }
  *   | { type: 'shaped', padded: boolean }
  *   | { type: 'described', description: Description }
@@ -110,24 +130,26 @@
  *   | { type: 'connected' | 'weak' | 'failed' | 'bye' | 'unverified' }
  *   | { type: 'line', line: Line }
  *   | { type: 'their-breath', on: boolean }
+ *   | { type: 'minutes', minutes: Minutes }
  *   | { type: 'disguised', ok: boolean }
  *   | { type: 'hidden' | 'visible' | 'online' | 'pagehide' }
  *   | { type: 'timeout', timer: Timer }} Event
- *   From the visitor; the microphone; the socket; the scripts of a call; the call; the browser; the clock.
+ *   From the visitor; the microphone; the socket; the scripts of a call, and the worker that solves puzzles; the call; the browser; the clock.
  *
  * @typedef {{ do: 'unlock' | 'fetch' | 'ask' | 'release' | 'connect' | 'hurry' | 'renew' | 'disconnect'
- *     | 'restart' | 'summon' | 'dismiss' | 'vanish' | 'askToAgree' | 'stopTimers' }
+ *     | 'restart' | 'goOn' | 'summon' | 'dismiss' | 'vanish' | 'askToAgree' | 'stopTimers' }
  *   | { do: 'send', frame: ClientFrame }
  *   | { do: 'check', aloud?: boolean }
- *   | { do: 'begin', match: Matched, voice: Voice, muted: boolean, alone?: boolean }
+ *   | { do: 'begin', match: Matched, voice: Voice, muted: boolean, short: boolean, alone?: boolean }
  *   | { do: 'pass', frame: PartnerFrame }
  *   | { do: 'hangUp', bye: boolean, atOnce?: true }
  *   | { do: 'mute' | 'hold' | 'breathe', on: boolean }
  *   | { do: 'type', text: string }
+ *   | { do: 'solve', puzzle: Puzzle }
  *   | { do: 'speakAs', voice: Voice }
  *   | { do: 'wake', on: boolean }
- *   | { do: 'say', word: 'waiting.long' | 'muted' | 'unmuted' | 'type.unread' | 'voice.unheard' | 'hear.title' | 'breath.over' }
- *   | { do: 'say', word: 'breath.mine' | 'breath.theirs', then: 'breath.mine.text' | 'breath.theirs.text' }
+ *   | { do: 'say', word: 'waiting.title' | 'waiting.long' | 'waiting.puzzle' | 'muted' | 'unmuted' | 'type.unread' | 'voice.unheard' | 'hear.title' | 'breath.over' | 'minutes.few' | 'minutes.asked' | 'minutes.on' | Opener }
+ *   | { do: 'say', word: 'breath.mine' | 'breath.theirs' | 'minutes.over', then: 'breath.mine.text' | 'breath.theirs.text' | 'minutes.over.text' }
  *   | { do: 'startTimer', timer: Timer, ms: number }
  *   | { do: 'stopTimer', timer: Timer }} Effect
  *
@@ -176,9 +198,17 @@
  * @property {() => void} onFailed the line is down for good, unless it is made anew
  * @property {() => void} onBye the partner has left
  * @property {(on: boolean) => void} onBreath whether the partner takes a breath, at every change
+ * @property {(minutes: Minutes) => void} onMinutes how the ten minutes stand, at every change
  * @property {(who: Who, text: string) => void} onLine one of the two has typed this; only where they may
  * @property {(emoji: number[]) => void} onEmoji the six to compare, once
  * @property {() => void} onUnverified there are none, or a certificate has changed: somebody may have come between
+ */
+
+/**
+ * @typedef {object} SolverHandlers
+ * @property {(proof: Proof) => void} onSolved
+ * @property {() => void} onLong it takes more than a moment
+ * @property {() => void} onFailed it cannot be solved here
  */
 
 /**

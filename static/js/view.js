@@ -12,7 +12,7 @@ import { keepPlaying } from './webkit.js';
 /** @typedef {import('./types.js').Wishes} Wishes */
 /** @typedef {import('./types.js').Preferences} Preferences */
 /** @typedef {import('./types.js').Word} Word */
-/** @typedef {'start' | 'retry' | 'stop' | 'accept' | 'decline' | 'mute' | 'end' | 'again' | 'rest' | 'own-voice' | 'try-voice' | 'hear-yourself' | 'done' | 'breath' | 'vanish'} Action */
+/** @typedef {'start' | 'retry' | 'stop' | 'accept' | 'decline' | 'mute' | 'end' | 'again' | 'rest' | 'own-voice' | 'try-voice' | 'hear-yourself' | 'done' | 'breath' | 'go-on' | 'vanish'} Action */
 
 /** How many steps a level has where motion is reduced. */
 const STEPS = 3;
@@ -41,6 +41,8 @@ export class View {
   #country;
   #helplines;
   #summoned = false;
+  /** Whether the visitor has said that they are struggling badly. */
+  #struggles = false;
   /** From which age on somebody may come; what the page says until the server has said it. */
   #age = 18;
 
@@ -70,12 +72,14 @@ export class View {
     document.addEventListener('click', ({ target, detail, timeStamp }) => {
       const control = target instanceof Element ? target.closest('[data-action]') : null;
       const action = control instanceof HTMLElement ? control.dataset.action : undefined;
-      if (action === 'help') {
-        this.#help.showModal();
-        this.#loadHelp();
-      }
+      if (action === 'help') this.#openHelp();
+      else if (action === 'struggling') this.#struggle();
       // The other dialog is `safety-view.js`'s.
-      else if (action && action !== 'report' && !(detail > 1 && timeStamp - this.#since < DOUBLE_MS)) onAction(/** @type {Action} */ (action));
+      else if (action && action !== 'report' && !(detail > 1 && timeStamp - this.#since < DOUBLE_MS)) {
+        // It can be started from there.
+        if (action === 'start') this.#help.close();
+        onAction(/** @type {Action} */ (action));
+      }
     });
 
     for (const control of this.#voices) {
@@ -169,7 +173,12 @@ export class View {
     const languages = this.#boxes.filter(({ checked }) => checked).map(({ value }) => value).slice(0, MAX_LANGUAGES);
     const role = /** @type {HTMLInputElement | null} */ (this.#document.querySelector('[name="role"]:checked'));
     const same = /** @type {HTMLInputElement | null} */ (this.#document.querySelector('[data-part="same"]'));
-    return { languages, role: /** @type {Wishes['role']} */ (role?.value ?? 'either'), avoid_recent: !same?.checked };
+    return { languages, role: /** @type {Wishes['role']} */ (role?.value ?? 'either'), avoid_recent: !same?.checked, ...(this.#struggles && { struggling: true }) };
+  }
+
+  /** Whether they would like to talk for ten minutes. */
+  get short() {
+    return /** @type {HTMLInputElement} */ (this.#one('[data-part="short"]')).checked;
   }
 
   /** @param {State} state */
@@ -280,9 +289,10 @@ export class View {
     this.#put('ending-text', ending === 'unverified' ? 'ended.unverified.text' : null);
     this.#one('[data-part="ending-text"]').hidden = ending !== 'unverified';
     this.#put('offline-title', state.closing ? 'offline.closing' : 'offline.title');
-    this.#put('waiting-title', state.long ? 'waiting.long' : 'waiting.title');
+    this.#put('waiting-title', state.puzzled ? 'waiting.puzzle' : state.long ? 'waiting.long' : 'waiting.title');
     this.#one('[data-action="mute"]').setAttribute('aria-pressed', String(state.muted));
     this.#put('unpadded', state.padded ? null : 'unpadded');
+    this.#one('[data-part="struggling"]').hidden = !this.#struggles || state.name !== 'landing';
     this.#document.documentElement.toggleAttribute('data-muted', state.muted || state.unheard);
     this.#document.documentElement.toggleAttribute('data-unheard', state.unheard);
     this.#drawVoice(state);
@@ -317,6 +327,19 @@ export class View {
   /** Whether the focus is in the section of this heading. @param {HTMLElement | undefined} heading */
   #isAt(heading) {
     return heading?.closest('section')?.contains(this.#document.activeElement) ?? false;
+  }
+
+  /** Said with a press, and taken back with another. It is known as long as the page is there, and kept nowhere. */
+  #struggle() {
+    this.#struggles = !this.#struggles;
+    this.#one('[data-action="struggling"]').setAttribute('aria-pressed', String(this.#struggles));
+    if (this.#drawn) this.#draw(this.#drawn);
+    if (this.#struggles) this.#openHelp();
+  }
+
+  #openHelp() {
+    this.#help.showModal();
+    this.#loadHelp();
   }
 
   #listenToHelp() {

@@ -11,7 +11,7 @@ use sotto::clock::thread_cpu;
 use sotto::mailbox::{Mail, RelayAt, mailbox};
 use sotto::matchmaking::redis::{Hooks, Settings};
 use sotto::matchmaking::{Matchmaker, Memory, Redis, Ticket};
-use sotto::protocol::{EndReason, Languages, Role, Side, Transport};
+use sotto::protocol::{EndReason, Languages, Role, Side, Struggling, Transport};
 use tokio::process::{Child, Command};
 use tokio::runtime::Builder;
 use tokio::time::{sleep, timeout};
@@ -60,6 +60,7 @@ fn ticket(maker: &dyn Matchmaker, language: &str) -> Ticket {
         languages: Languages::new(vec![language.to_owned()]).expect("a language"),
         role: Role::Either,
         avoid_recent: true,
+        struggling: Struggling(false),
         joined: Instant::now(),
     }
 }

@@ -6,13 +6,22 @@ use std::time::{Duration, Instant};
 use sotto::mailbox::{TicketId, VisitorId};
 use sotto::matchmaking::Ticket;
 use sotto::matchmaking::pairing::Pool;
-use sotto::protocol::{Languages, Role};
+use sotto::protocol::{Languages, Role, Struggling};
 
 /// How many joins are timed at each size.
 const JOINS: u64 = 20_000;
 
 fn ticket(id: u64, languages: Languages, role: Role, joined: Instant) -> Ticket {
-    Ticket { id: TicketId(id), visitor: VisitorId(id), whence: None, languages, role, avoid_recent: true, joined }
+    Ticket {
+        id: TicketId(id),
+        visitor: VisitorId(id),
+        whence: None,
+        languages,
+        role,
+        avoid_recent: true,
+        struggling: Struggling(id.is_multiple_of(10)),
+        joined,
+    }
 }
 
 fn languages(tags: &[&str]) -> Languages {

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use serde_json::{Value, json};
-use sotto::caller::breath::encode;
+use sotto::caller::beat::{Said, encode};
 use sotto::caller::{Call, Caller, Options, PACKET_BYTES};
 use sotto::protocol::{Languages, Role};
 
@@ -12,7 +12,7 @@ use crate::states::{inspect_as, with_axe};
 use crate::voice::{strength, tone};
 
 /// Keeps whatever a screen reader is told, and every change between held and not.
-const NOTE: &str = r"
+pub const NOTE: &str = r"
     window.told = [];
     window.changes = [];
     const status = document.querySelector('[role=status]');
@@ -74,12 +74,14 @@ impl Browser {
         (most - bytes) / (more - packets)
     }
 
-    async fn has_told(&self) -> Vec<String> {
+    /// What a screen reader was told so far, from [`NOTE`] on.
+    pub async fn has_told(&self) -> Vec<String> {
         serde_json::from_value(self.run("return window.told", vec![]).await).expect("a list of texts")
     }
 }
 
-async fn talking(server: &TestServer, one: &Browser, other: &Browser) {
+/// Brings two visitors into a call, and keeps what each is told.
+pub async fn talking(server: &TestServer, one: &Browser, other: &Browser) {
     for browser in [one, other] {
         browser.open(&server.url()).await;
         browser.run(NOTE, vec![]).await;
@@ -192,7 +194,7 @@ async fn firefox_and_chromium_take_a_breath() {
 }
 
 /// A browser in a call with a native caller, which is the offerer.
-async fn with_native(server: &TestServer, visitor: &Browser) -> Call {
+pub async fn with_native(server: &TestServer, visitor: &Browser) -> Call {
     visitor.open(&server.url()).await;
     visitor.run(NOTE, vec![]).await;
     visitor.press("start").await;
@@ -256,11 +258,11 @@ async fn a_hostile_partner_cannot_make_the_page_flicker() {
     let server = TestServer::start().await;
     let visitor = Browser::chromium(None).await;
     let call = with_native(&server, &visitor).await;
-    for wrong in [&[5][..], &[5, 2], &[5, 1, 0], &[5; 2_003]] {
+    for wrong in [&[5][..], &[5, 1], &[5, 2, 0], &[5, 1, 0, 0], &[5; 2_003]] {
         call.send(Bytes::copy_from_slice(wrong)).await;
     }
     for number in 0..200 {
-        call.send(Bytes::copy_from_slice(&encode(number % 2 == 0))).await;
+        call.send(Bytes::copy_from_slice(&encode(Said { breath: number % 2 == 0, stretches: 0 }))).await;
     }
     // What it says last, over and over, is what holds.
     call.breathe(true).await;

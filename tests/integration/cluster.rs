@@ -14,7 +14,7 @@ use sotto::caller::signalling::{Signalling, SignallingError};
 use sotto::caller::{Caller, Ending, Options};
 use sotto::protocol::{
     CallId, Category, ClientMessage, Description, EndReason, Languages, Port, ProblemCode, Relay, Role, ServerMessage,
-    Setup, Side,
+    Setup, Side, Struggling,
 };
 use sotto::relay::Credentials;
 use tokio::process::Command;
@@ -99,13 +99,20 @@ impl Guest {
     async fn waiting(node: &TestServer, language: &str) -> Self {
         let mut guest = Self::arrive(node).await;
         guest.join(language).await;
-        assert_eq!(guest.next().await, ServerMessage::Waiting {});
+        assert_eq!(guest.next().await, ServerMessage::Waiting { usual: None });
         guest
     }
 
     async fn join(&mut self, language: &str) {
         let languages = Languages::new(vec![language.to_owned()]).expect("a language");
-        self.say(ClientMessage::Join { languages, role: Role::Either, avoid_recent: true }).await;
+        self.say(ClientMessage::Join {
+            languages,
+            role: Role::Either,
+            avoid_recent: true,
+            struggling: Struggling(false),
+            proof: None,
+        })
+        .await;
     }
 
     async fn say(&mut self, message: ClientMessage) {
@@ -120,7 +127,7 @@ impl Guest {
         loop {
             match self.next().await {
                 ServerMessage::Matched { call, side, relay, .. } => return Matched { call, side, relay },
-                ServerMessage::Waiting {} => {}
+                ServerMessage::Waiting { .. } => {}
                 other => panic!("not a match: {other:?}"),
             }
         }
@@ -129,7 +136,7 @@ impl Guest {
     /// Fails unless the match has come to nothing, and one waits again.
     async fn back(&mut self, call: CallId) {
         assert_eq!(self.next().await, ServerMessage::Ended { call, why: EndReason::Vanished });
-        assert_eq!(self.next().await, ServerMessage::Waiting {});
+        assert_eq!(self.next().await, ServerMessage::Waiting { usual: None });
     }
 
     /// Whoever has left the queue hears no more; the answer to a frame that is refused shows that it was read.
@@ -307,9 +314,9 @@ async fn reports_and_their_cool_downs_are_known_on_every_node() {
     assert_eq!(newer.next().await, ServerMessage::Ended { call, why: EndReason::Left });
     // Of one network: it is the two, and who comes afterwards, whichever node they come to.
     newer.join("en").await;
-    assert_eq!(newer.next().await, ServerMessage::Waiting {});
+    assert_eq!(newer.next().await, ServerMessage::Waiting { usual: None });
     older.join("en").await;
-    assert_eq!(older.next().await, ServerMessage::Waiting {});
+    assert_eq!(older.next().await, ServerMessage::Waiting { usual: None });
     let mut reloaded = Guest::waiting(&cluster.nodes[0], "en").await;
     let mut somebody = Guest::waiting(&cluster.nodes[1], "en").await;
     met(&mut reloaded, &mut somebody).await;
@@ -375,7 +382,7 @@ async fn redis_is_killed_and_comes_back_empty() {
     // Those who have just talked are still kept apart, although Redis has forgotten it.
     for guest in [&mut older, &mut newer] {
         guest.join("en").await;
-        assert_eq!(guest.next().await, ServerMessage::Waiting {});
+        assert_eq!(guest.next().await, ServerMessage::Waiting { usual: None });
     }
     let mut third = Guest::waiting(&cluster.nodes[0], "en").await;
     met(&mut older, &mut third).await;
@@ -470,7 +477,15 @@ async fn insist(servers: Servers, calls: Calls, number: usize) -> Guest {
             let mut socket = Signalling::connect(&url, None, None).await?;
             socket.hello(None).await?;
             let languages = Languages::new(vec!["en".to_owned()]).expect("a language");
-            socket.send(&ClientMessage::Join { languages, role: Role::Either, avoid_recent: true }).await?;
+            socket
+                .send(&ClientMessage::Join {
+                    languages,
+                    role: Role::Either,
+                    avoid_recent: true,
+                    struggling: Struggling(false),
+                    proof: None,
+                })
+                .await?;
             loop {
                 match socket.next().await? {
                     ServerMessage::Matched { call, side, offerer, .. } => {
@@ -488,7 +503,7 @@ async fn insist(servers: Servers, calls: Calls, number: usize) -> Guest {
                         return Ok::<_, SignallingError>(socket);
                     }
                     // Back in one's place, or never away from it.
-                    ServerMessage::Waiting {} | ServerMessage::Ended { why: EndReason::Vanished, .. } => {}
+                    ServerMessage::Waiting { .. } | ServerMessage::Ended { why: EndReason::Vanished, .. } => {}
                     other => panic!("{other:?}"),
                 }
             }
@@ -592,8 +607,11 @@ async fn whatever_fails_in_whatever_order_nobody_is_lost_or_paired_twice() {
 async fn a_cluster_that_lacks_something_does_not_start() {
     let without = async |arguments: &[&str]| {
         let output = Command::new(env!("CARGO_BIN_EXE_sotto")).args(arguments).output().await.expect("it runs");
-        assert!(!output.status.success());
-        String::from_utf8(output.stderr).expect("text")
+        assert_eq!(output.status.code(), Some(2));
+        let said = String::from_utf8(output.stderr).expect("text");
+        assert_eq!(said.lines().count(), 1, "{said}");
+        assert!(!said.contains("password"), "{said}");
+        said
     };
     let redis = "redis://:password@127.0.0.1:1";
     assert!(without(&["--redis", redis]).await.contains("--redis needs --relay-host"));

@@ -7,6 +7,8 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use futures_util::{SinkExt, StreamExt};
+use rand::rngs::StdRng;
+use rand::{RngExt as _, SeedableRng as _};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
@@ -61,7 +63,7 @@ async fn ask(server: &TestServer, host: u8, path: &str, headers: &str) -> String
 }
 
 /// A visitor of whom only the socket is real.
-struct Visitor(WebSocketStream<TcpStream>);
+pub struct Visitor(WebSocketStream<TcpStream>);
 
 impl Visitor {
     async fn try_arrive(server: &TestServer, host: u8, headers: &[(&'static str, &str)]) -> Result<Self, u16> {
@@ -84,15 +86,18 @@ impl Visitor {
         }
     }
 
-    async fn arrive(server: &TestServer, host: u8) -> Self {
+    /// Somebody from 127.0.0.`host`, whom the server has welcomed.
+    pub async fn arrive(server: &TestServer, host: u8) -> Self {
         Self::try_arrive(server, host, &[]).await.expect("let in")
     }
 
-    async fn say(&mut self, frame: Value) {
+    /// Sends a frame.
+    pub async fn say(&mut self, frame: Value) {
         self.0.send(Message::text(frame.to_string())).await.expect("sent");
     }
 
-    async fn next(&mut self) -> Value {
+    /// The next frame.
+    pub async fn next(&mut self) -> Value {
         let next = async {
             loop {
                 match self.0.next().await.expect("a socket").expect("a frame") {
@@ -105,13 +110,13 @@ impl Visitor {
         timeout(DEADLINE, next).await.expect("a frame in time")
     }
 
-    /// The type of the answer.
-    async fn join(&mut self, language: &str) -> Value {
+    /// The answer.
+    pub async fn join(&mut self, language: &str) -> Value {
         self.say(json!({ "type": "join", "languages": [language], "role": "either", "avoid_recent": true })).await;
         self.next().await
     }
 
-    async fn leave(&mut self) {
+    pub async fn leave(&mut self) {
         self.say(json!({ "type": "leave" })).await;
     }
 
@@ -454,7 +459,7 @@ impl Visitor {
     }
 
     /// Fails when anything is said to this visitor soon.
-    async fn is_left_alone(&mut self) {
+    pub async fn is_left_alone(&mut self) {
         let said = timeout(Duration::from_millis(200), self.0.next()).await;
         assert!(said.is_err(), "{said:?}");
     }
@@ -658,14 +663,145 @@ async fn who_is_slow_is_let_go_of() {
         // Everything is read and nothing is answered: half of the other end is gone.
         closed(stream, Duration::from_secs(60)).await
     };
-    let (silent, handshake, request, hello, pong) =
-        tokio::join!(silent, half_a_handshake, half_a_request, no_hello, no_pong);
+    let never_reads = async {
+        let mut stream = connect(&server, 2).await;
+        // Far more than fits between the two, and of what it is told nothing is read.
+        let requests = "GET /privacy HTTP/1.1\r\nHost: localhost\r\n\r\n".repeat(900);
+        stream.write_all(requests.as_bytes()).await.expect("sent");
+        let began = Instant::now();
+        while began.elapsed() < Duration::from_secs(100) && stream.write_all(b"G").await.is_ok() {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+        began.elapsed()
+    };
+    let (silent, handshake, request, hello, pong, reader) =
+        tokio::join!(silent, half_a_handshake, half_a_request, no_hello, no_pong, never_reads);
     println!("silent {silent:?}, handshake {handshake:?}, request {request:?}, hello {hello:?}, pong {pong:?}");
+    println!("who never reads {reader:?}");
+    assert!(reader < Duration::from_secs(75));
     assert!(silent < Duration::from_secs(15) && handshake < Duration::from_secs(15) && hello < Duration::from_secs(15));
     assert!(request < Duration::from_secs(30) && pong < Duration::from_secs(50));
     others_are_served(&server).await;
     server.stop().await;
     encrypted.stop().await;
+}
+
+/// Heads of HTTP as somebody writes them who looks for a way in: pieces that belong there and some that do not, in any
+/// order, cut, doubled and with single bytes changed.
+fn head(random: &mut StdRng) -> Vec<u8> {
+    const PIECES: [&[u8]; 46] = [
+        b"GET / HTTP/1.1\r\n",
+        b"GET /ws HTTP/1.1\r\n",
+        b"POST /settings.json HTTP/1.1\r\n",
+        b"GET http://evil.example/ HTTP/1.1\r\n",
+        b"CONNECT localhost:25 HTTP/1.1\r\n",
+        b"OPTIONS * HTTP/1.1\r\n",
+        b"GET /../../etc/passwd HTTP/1.1\r\n",
+        b"GET /%2e%2e/%00 HTTP/1.0\r\n",
+        b"GET / HTTP/9.9\r\n",
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+        b"\r\n",
+        b"\n",
+        b"\0",
+        b"\x80\xff\xfe",
+        b" ",
+        b"\t",
+        b":",
+        b",",
+        b"\"",
+        b"\\",
+        b"Host: localhost\r\n",
+        b"Host: localhost\r\n evil.example\r\n",
+        b"Host: [::1\r\n",
+        b"Connection: upgrade, keep-alive\r\n",
+        b"Connection: close\r\n",
+        b"Upgrade: websocket\r\n",
+        b"Upgrade: h2c\r\nHTTP2-Settings: AAMAAABkAARAAAAAAAIAAAAA\r\n",
+        b"Sec-WebSocket-Version: 13\r\n",
+        b"Sec-WebSocket-Version: 8\r\n",
+        b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n",
+        b"Sec-WebSocket-Extensions: permessage-deflate; server_max_window_bits=99\r\n",
+        b"Content-Length: 5\r\n",
+        b"Content-Length: 99999999999999999999\r\n",
+        b"Content-Length: -1\r\n",
+        b"Transfer-Encoding: chunked\r\n",
+        b"Transfer-Encoding: chunked, identity\r\n",
+        b"ffffffffffffffff\r\n",
+        b"0\r\n\r\n",
+        b"Origin: null\r\n",
+        b"Expect: 100-continue\r\n",
+        b"Accept-Encoding: br;q=1e99, gzip;q=-1\r\n",
+        b"If-None-Match: W/\"\"\"\r\nRange: bytes=5-1\r\n",
+        b"X-Forwarded-For: 203.0.113.9, 127.0.0.2\r\n",
+        b"X-Forwarded-For: ::ffff:203.0.113.9, unknown, [2001:db8::1]:99999\r\nX-Forwarded-Proto: https,\r\n",
+        b"Forwarded: for=\"[2001:db8::1\\\"]\";proto=https, for=_x;for=203.0.113.9\r\n",
+        b"X-Long: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\r\n",
+    ];
+    let mut head = Vec::new();
+    if random.random_bool(0.3) {
+        // All that is needed to be let in, and then what comes.
+        [1, 20, 23, 25, 27, 29].into_iter().for_each(|piece: usize| head.extend(PIECES[piece]));
+    } else if random.random_bool(0.7) {
+        head.extend(PIECES[random.random_range(0..10)]);
+    }
+    for _ in 0..random.random_range(0..14) {
+        let piece = PIECES[random.random_range(0..PIECES.len())];
+        head.extend(piece.repeat(if random.random_bool(0.02) { 300 } else { 1 }));
+    }
+    for _ in 0..random.random_range(0..3) {
+        if let Some(length) = std::num::NonZero::new(head.len()) {
+            let at = random.random_range(0..length.get());
+            if random.random_bool(0.5) {
+                head[at] = random.random();
+            } else {
+                head.truncate(at);
+            }
+        }
+    }
+    if random.random_bool(0.6) {
+        head.extend(b"\r\n\r\n");
+    }
+    head
+}
+
+/// From a proxy that is believed and from somebody who is not: whatever they write, there is an answer of HTTP's or none,
+/// and never a mistake of the server's own.
+#[tokio::test(flavor = "multi_thread")]
+async fn heads_of_every_kind_are_answered_or_shown_the_door() {
+    let server = TestServer::start_with(&["--allow-native", "--trusted-proxies", "127.0.0.2"]).await;
+    let mut random = StdRng::seed_from_u64(6);
+    let mut answers = HashMap::<String, u32>::new();
+    for _ in 0..60 {
+        let heads: Vec<_> = (0..50_u8).map(|number| (2 + number % 8, head(&mut random))).collect();
+        let talks = heads.into_iter().map(|(host, head)| {
+            let server = &server;
+            async move {
+                let mut stream = connect(server, host).await;
+                let mut heard = Vec::new();
+                // Some are shown the door before they have done.
+                let _ = stream.write_all(&head).await;
+                let _ = stream.shutdown().await;
+                let rest = timeout(DEADLINE, stream.read_to_end(&mut heard)).await;
+                assert!(rest.is_ok(), "neither an answer nor an end: {}", head.escape_ascii());
+                (head, heard)
+            }
+        });
+        for (head, heard) in join_all(talks).await {
+            let kind = heard.get(..12).map(String::from_utf8_lossy).unwrap_or_default().into_owned();
+            let is_http =
+                kind.is_empty() && heard.is_empty() || kind.starts_with("HTTP/1.1 ") || kind.starts_with("HTTP/1.0 ");
+            // A STUN or a TLS message may begin by chance as well; to those there is no answer.
+            assert!(is_http && !kind.ends_with("500"), "{} to {}", heard.escape_ascii(), head.escape_ascii());
+            *answers.entry(kind).or_default() += 1;
+        }
+    }
+    println!("{answers:?}");
+    assert!(
+        answers.contains_key("HTTP/1.1 101") && answers.len() > 5 && answers.values().sum::<u32>() == 3_000,
+        "{answers:?}"
+    );
+    others_are_served(&server).await;
+    server.stop().await;
 }
 
 /// Seconds of CPU that a process has taken.

@@ -47,7 +47,12 @@ impl Answer {
 
 /// Asks for a path with further header lines.
 pub async fn get(server: &TestServer, path: &str, headers: &str) -> Answer {
-    let mut socket = TcpStream::connect(("127.0.0.1", server.port)).await.expect("the server");
+    get_from(server.port, path, headers).await
+}
+
+/// Asks whoever is at this port of this machine.
+pub async fn get_from(port: u16, path: &str, headers: &str) -> Answer {
+    let mut socket = TcpStream::connect(("127.0.0.1", port)).await.expect("the server");
     let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{headers}\r\n");
     socket.write_all(request.as_bytes()).await.expect("a request");
     let mut bytes = Vec::new();

@@ -14,7 +14,7 @@ use sotto::guard::Guard;
 use sotto::mailbox::{Inbox, Mail, Mailbox, Match, Person, RelayAt, TicketId, Whence, mailbox};
 use sotto::matchmaking::redis::{Hooks, Settings};
 use sotto::matchmaking::{Matchmaker, Memory, RECENT_FOR, Redis, Ticket, WIDEN_AFTER};
-use sotto::protocol::{CallId, Category, EndReason, Languages, Port, Role, Side, Transport};
+use sotto::protocol::{CallId, Category, EndReason, Languages, Port, Role, Side, Struggling, Transport};
 use tokio::runtime::Runtime;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -183,12 +183,13 @@ struct Wish {
     languages: &'static [&'static str],
     role: Role,
     avoid_recent: bool,
+    struggling: bool,
     joined: Instant,
 }
 
 impl Wish {
     fn any(joined: Instant) -> Self {
-        Self { languages: &["en"], role: Role::Either, avoid_recent: true, joined }
+        Self { languages: &["en"], role: Role::Either, avoid_recent: true, struggling: false, joined }
     }
 }
 
@@ -242,6 +243,7 @@ impl Guest {
             languages: languages.expect("languages"),
             role: wish.role,
             avoid_recent: wish.avoid_recent,
+            struggling: Struggling(wish.struggling),
             joined: wish.joined,
         };
         self.maker.join(ticket, mailbox, now);
@@ -327,6 +329,33 @@ async fn language_is_needed_and_roles_complement_each_other_until_they_widen(hou
     assert_eq!(house.waiting(), 2);
     house.advance(now + WIDEN_AFTER + A_MOMENT).await;
     paired(two, six);
+}
+
+async fn two_who_are_struggling_never_meet(house: &House) {
+    house.joined.store(0, Ordering::Relaxed);
+    let now = Instant::now();
+    let mut guests: Vec<Guest> = (0..5).map(|number| house.guest(number, None)).collect();
+    let wish = |role, struggling| Wish { role, struggling, ..Wish::any(now) };
+    let [one, two, three, four, five] = &mut guests[..] else { unreachable!() };
+    house.join(one, wish(Role::Talk, true), now).await;
+    house.join(two, wish(Role::Listen, true), now).await;
+    house.join(three, wish(Role::Either, true), now).await;
+    house.advance(now + WIDEN_AFTER + A_MOMENT).await;
+    assert_eq!(house.waiting(), 3, "however long they wait");
+    let later = now + WIDEN_AFTER + A_MOMENT;
+    house.join(four, Wish { joined: later, ..wish(Role::Talk, false) }, later).await;
+    paired(one, four);
+    house.join(five, Wish { joined: later, ..wish(Role::Listen, false) }, later).await;
+    paired(two, five);
+    // Whoever says so with a place in the queue already leaves that place.
+    house.join(four, Wish { joined: later, languages: &["de"], ..wish(Role::Either, false) }, later).await;
+    house.join(four, Wish { joined: later, languages: &["de", "en"], ..wish(Role::Either, true) }, later).await;
+    assert_eq!(house.waiting(), 2);
+    house.join(five, Wish { joined: later, ..wish(Role::Either, false) }, later).await;
+    paired(three, five);
+    house.join(five, Wish { joined: later, languages: &["de"], ..wish(Role::Talk, false) }, later).await;
+    paired(four, five);
+    assert_eq!(house.waiting(), 0);
 }
 
 async fn whoever_leaves_is_not_paired_and_nobody_has_two_places(house: &House) {
@@ -480,6 +509,7 @@ async fn contract(house: &House) {
     both_are_told_and_can_tell_each_other(house).await;
     whoever_waited_longest_comes_first(house).await;
     language_is_needed_and_roles_complement_each_other_until_they_widen(house).await;
+    two_who_are_struggling_never_meet(house).await;
     whoever_leaves_is_not_paired_and_nobody_has_two_places(house).await;
     those_who_have_just_talked_are_kept_apart_for_a_while(house).await;
     whoever_was_reported_is_not_met_again_whoever_reloads(house).await;
@@ -528,7 +558,7 @@ async fn a_second_match_is_refused_and_the_other_is_put_back_with_the_original_t
     let original = score().await.expect("waiting");
     // The first is with somebody of a node that says nothing any more.
     let silent = "00000000000000ff";
-    let silent_packed = format!("{silent}|{silent}|en|e|1|1|");
+    let silent_packed = format!("{silent}|{silent}|en|e|1|1||0");
     let _: i64 = engine.ask(&["HSET", &format!("{{sotto}}:node:{silent}"), "node", silent]).await;
     let time: [String; 2] = engine.ask(&["TIME"]).await;
     let at = format!("{}{:0>6}", time[0], time[1]);
@@ -579,6 +609,7 @@ enum Step {
         languages: u8,
         role: Role,
         avoid_recent: bool,
+        struggling: bool,
     },
     Leave {
         guest: usize,
@@ -603,8 +634,8 @@ fn step() -> impl Strategy<Value = Step> {
     let role = prop_oneof![Just(Role::Talk), Just(Role::Listen), Just(Role::Either)];
     let pass = prop_oneof![Just(0), Just(1), 1..20_000_u64, Just(10_000), 1..700_000_u64, Just(24 * 3_600_000)];
     prop_oneof![
-        8 => (0..12_usize, 1..8_u8, role, prop::bool::weighted(0.7))
-            .prop_map(|(guest, languages, role, avoid_recent)| Step::Join { guest, languages, role, avoid_recent }),
+        8 => (0..12_usize, 1..8_u8, role, prop::bool::weighted(0.7), prop::bool::weighted(0.3)).prop_map(
+            |(guest, languages, role, avoid_recent, struggling)| Step::Join { guest, languages, role, avoid_recent, struggling }),
         2 => (0..12_usize).prop_map(|guest| Step::Leave { guest }),
         4 => pass.prop_map(|millis| Step::Pass { millis }),
         4 => Just(Step::End),
@@ -634,7 +665,7 @@ impl Run<'_> {
         let busy =
             |run: &Self, guest: usize| run.calls.iter().any(|(older, newer, _)| [*older, *newer].contains(&guest));
         match *step {
-            Step::Join { guest, languages, role, avoid_recent } => {
+            Step::Join { guest, languages, role, avoid_recent, struggling } => {
                 let guest = guest.min(self.guests.len());
                 if guest == self.guests.len() {
                     let network = (guest as u64 % 4).checked_sub(1).map(|network| self.first_network + network);
@@ -642,7 +673,7 @@ impl Run<'_> {
                 }
                 if !busy(self, guest) && !self.waits.contains_key(&guest) {
                     let languages = LANGUAGES[usize::from(languages)];
-                    self.join(guest, Wish { languages, role, avoid_recent, joined: *now }, *now);
+                    self.join(guest, Wish { languages, role, avoid_recent, struggling, joined: *now }, *now);
                 }
             }
             Step::Leave { guest } => self.leave(guest),

@@ -26,8 +26,12 @@ fn a_week_of_strangers_on_bad_lines() {
         println!("seed {seed}: {tally:?}");
         // It was a week in which things happened, and not only the ones that are easy.
         assert!(tally.visits > 10_000 && tally.begun > 5_000, "{tally:?}");
-        assert!(tally.sockets_lost > 1_000 && tally.resumed > 300 && tally.vanished > 300, "{tally:?}");
+        assert!(
+            tally.sockets_lost > 1_000 && tally.resumed > 300 && tally.kept > 300 && tally.vanished > 300,
+            "{tally:?}"
+        );
         assert!(tally.crashes > 300 && tally.refused > 0, "{tally:?}");
         assert!(tally.reported > 300 && tally.parted > 0, "{tally:?}");
+        assert!(tally.struggling > 1_000 && tally.spared > 0, "{tally:?}");
     }
 }

@@ -78,6 +78,11 @@ impl TestServer {
         text.lines().find(|line| line.contains(words)).unwrap_or_default().to_owned()
     }
 
+    /// How often it has said these words until now.
+    pub fn said_so_far(&self, words: &str) -> usize {
+        self.output.borrow().matches(words).count()
+    }
+
     /// Where a browser finds the page.
     pub fn url(&self) -> String {
         format!("{}/", self.origin)

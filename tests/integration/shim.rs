@@ -30,7 +30,7 @@ async fn connect(port: u16, encrypted: bool) -> Box<dyn Stream> {
 }
 
 /// Has what comes to this socket sent on by TCP or TLS, with a connection for every client.
-async fn pass_on(socket: UdpSocket, port: u16, encrypted: bool) {
+pub async fn pass_on(socket: UdpSocket, port: u16, encrypted: bool) {
     let socket = Arc::new(socket);
     let mut clients: HashMap<SocketAddr, mpsc::Sender<Vec<u8>>> = HashMap::new();
     let mut datagram = [0; 2_048];
@@ -76,7 +76,7 @@ async fn serve(
 }
 
 /// Lets somebody who speaks no TLS through to a server that does.
-async fn tunnel(listener: TcpListener, port: u16) {
+pub async fn tunnel(listener: TcpListener, port: u16) {
     while let Ok((mut socket, _)) = listener.accept().await {
         tokio::spawn(async move { copy_bidirectional(&mut socket, &mut connect(port, true).await).await });
     }
@@ -90,7 +90,8 @@ async fn caller(url: &str, hertz: u16) -> Caller {
     caller
 }
 
-async fn talk(url: &str) {
+/// Two native callers who hear each other.
+pub async fn talk(url: &str) {
     let (first, second) = (caller(url, 440).await, caller(url, 880).await);
     let (mut first, mut second) = tokio::try_join!(first.call(DEADLINE), second.call(DEADLINE)).expect("a partner");
     tokio::try_join!(first.connected(), second.connected()).expect("connected");

@@ -8,7 +8,7 @@ use serde_json::Value;
 use sotto::caller::signalling::{Signalling, SignallingError, Tap};
 use sotto::protocol::{
     CallId, ClientMessage, Description, EndReason, Fingerprint, Languages, PayloadType, ProblemCode, Pwd, ResumeToken,
-    Role, ServerMessage, Setup, Side, Ufrag,
+    Role, ServerMessage, Setup, Side, Struggling, Ufrag,
 };
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::Message;
@@ -17,6 +17,7 @@ use crate::server::{DEADLINE, TestServer};
 use crate::wire::check_frame;
 
 mod leaving;
+mod place;
 
 /// A visitor of whom only the socket is real.
 struct Visitor {
@@ -34,7 +35,7 @@ impl Visitor {
     async fn waiting(server: &TestServer) -> Self {
         let mut visitor = Self::arrive(server).await;
         visitor.join().await;
-        assert_eq!(visitor.next().await, ServerMessage::Waiting {});
+        assert_eq!(visitor.next().await, ServerMessage::Waiting { usual: None });
         visitor
     }
 
@@ -62,7 +63,7 @@ impl Visitor {
         loop {
             match self.next().await {
                 ServerMessage::Matched { call, side, offerer, .. } => return (call, side, offerer),
-                ServerMessage::Waiting {} => {}
+                ServerMessage::Waiting { .. } => {}
                 other => panic!("not a match: {other:?}"),
             }
         }
@@ -88,7 +89,8 @@ impl Visitor {
 
 fn join(languages: &[&str], role: Role) -> ClientMessage {
     let languages = languages.iter().map(|tag| (*tag).to_owned()).collect::<Vec<_>>();
-    ClientMessage::Join { languages: Languages::new(languages).expect("languages"), role, avoid_recent: true }
+    let languages = Languages::new(languages).expect("languages");
+    ClientMessage::Join { languages, role, avoid_recent: true, struggling: Struggling(false), proof: None }
 }
 
 /// A description that nobody made.
@@ -165,10 +167,10 @@ async fn only_those_who_share_a_language_meet() {
     let server = TestServer::start().await;
     let mut german = Visitor::arrive(&server).await;
     german.send(join(&["de"], Role::Either)).await;
-    assert_eq!(german.next().await, ServerMessage::Waiting {});
+    assert_eq!(german.next().await, ServerMessage::Waiting { usual: None });
     let mut french = Visitor::arrive(&server).await;
     french.send(join(&["fr"], Role::Either)).await;
-    assert_eq!(french.next().await, ServerMessage::Waiting {});
+    assert_eq!(french.next().await, ServerMessage::Waiting { usual: None });
     let mut both = Visitor::arrive(&server).await;
     both.send(join(&["fr", "de"], Role::Either)).await;
     let (call, ..) = both.matched().await;
@@ -208,7 +210,7 @@ async fn a_leave_when_idle_and_when_waiting() {
     waiting.send(ClientMessage::Leave {}).await;
     // That the leave was read is known once the same visitor waits again.
     waiting.join().await;
-    assert_eq!(waiting.next().await, ServerMessage::Waiting {});
+    assert_eq!(waiting.next().await, ServerMessage::Waiting { usual: None });
     idle.join().await;
     let (call, ..) = idle.matched().await;
     assert_eq!(waiting.matched().await.0, call);
@@ -221,10 +223,10 @@ async fn a_leave_before_the_call_began_puts_the_other_back() {
     let (mut leaves, mut stays, call) = matched(&server).await;
     let mut later = Visitor::arrive(&server).await;
     later.send(join(&["de"], Role::Either)).await;
-    assert_eq!(later.next().await, ServerMessage::Waiting {});
+    assert_eq!(later.next().await, ServerMessage::Waiting { usual: None });
     leaves.send(ClientMessage::Leave {}).await;
     assert_eq!(stays.next().await, ServerMessage::Ended { call, why: EndReason::Vanished });
-    assert_eq!(stays.next().await, ServerMessage::Waiting {});
+    assert_eq!(stays.next().await, ServerMessage::Waiting { usual: None });
     // The old place: whoever fits both meets the one who joined first.
     leaves.send(join(&["en", "de"], Role::Either)).await;
     let (call, ..) = leaves.matched().await;
@@ -236,7 +238,7 @@ async fn a_leave_before_the_call_began_puts_the_other_back() {
     stays.send(ClientMessage::Leave {}).await;
     assert!(matches!(leaves.next().await, ServerMessage::Describe { .. }));
     assert_eq!(leaves.next().await, ServerMessage::Ended { call, why: EndReason::Vanished });
-    assert_eq!(leaves.next().await, ServerMessage::Waiting {});
+    assert_eq!(leaves.next().await, ServerMessage::Waiting { usual: None });
     let (call, ..) = later.matched().await;
     assert_eq!(leaves.matched().await.0, call);
     server.stop().await;
@@ -252,9 +254,9 @@ async fn a_leave_while_talking_ends_the_call_for_both() {
         assert_eq!(stays.next().await, ServerMessage::Ended { call, why: EndReason::Left });
         // Both can go on, and do not meet each other again at once.
         stays.join().await;
-        assert_eq!(stays.next().await, ServerMessage::Waiting {});
+        assert_eq!(stays.next().await, ServerMessage::Waiting { usual: None });
         leaves.join().await;
-        assert_eq!(leaves.next().await, ServerMessage::Waiting {});
+        assert_eq!(leaves.next().await, ServerMessage::Waiting { usual: None });
         let mut third = Visitor::arrive(&server).await;
         third.join().await;
         let (call, ..) = third.matched().await;
@@ -276,7 +278,7 @@ async fn a_vanished_socket_in_each_state() {
     let (one, mut other, call) = matched(&server).await;
     drop(one);
     assert_eq!(other.next().await, ServerMessage::Ended { call, why: EndReason::Vanished });
-    assert_eq!(other.next().await, ServerMessage::Waiting {});
+    assert_eq!(other.next().await, ServerMessage::Waiting { usual: None });
     drop(other);
     server.stop().await;
     // Talking, with a close that was meant; and one that a browser makes for a page that it only lays to rest.
@@ -454,12 +456,12 @@ async fn whoever_has_just_talked_is_known_again_on_the_next_socket() {
     let token = one.token.clone();
     one.socket.close().await;
     other.join().await;
-    assert_eq!(other.next().await, ServerMessage::Waiting {});
+    assert_eq!(other.next().await, ServerMessage::Waiting { usual: None });
     let mut socket = Signalling::connect(&server.ws(), None, None).await.expect("a socket");
     let token = socket.hello(Some(token)).await.expect("a welcome");
     let mut one = Visitor { socket, token };
     one.join().await;
-    assert_eq!(one.next().await, ServerMessage::Waiting {});
+    assert_eq!(one.next().await, ServerMessage::Waiting { usual: None });
     // The one who is not known meets the one who has waited longest.
     let mut third = Visitor::arrive(&server).await;
     third.join().await;
@@ -474,8 +476,11 @@ async fn those_who_do_not_mind_meet_again_at_once() {
     one.send(ClientMessage::Leave {}).await;
     assert_eq!(other.next().await, ServerMessage::Ended { call, why: EndReason::Left });
     for visitor in [&mut one, &mut other] {
-        let languages = Languages::new(vec!["en".to_owned()]).expect("a language");
-        visitor.send(ClientMessage::Join { languages, role: Role::Either, avoid_recent: false }).await;
+        let mut join = join(&["en"], Role::Either);
+        if let ClientMessage::Join { avoid_recent, .. } = &mut join {
+            *avoid_recent = false;
+        }
+        visitor.send(join).await;
     }
     assert_eq!(one.matched().await.0, other.matched().await.0);
     server.stop().await;

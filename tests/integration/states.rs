@@ -262,6 +262,45 @@ async fn whoever_declines_is_let_go_and_the_other_keeps_waiting() {
     server.stop().await;
 }
 
+/// Counts the tones that begin to sound.
+const COUNT_TONES: &str = r"
+    window.tones = 0;
+    const { start } = OscillatorNode.prototype;
+    OscillatorNode.prototype.start = function (...when) {
+        if (this.context.state === 'running') tones += 1;
+        return start.apply(this, when);
+    };
+";
+
+#[tokio::test]
+async fn whoever_is_in_another_tab_is_called_and_asked_before_they_are_heard() {
+    let _turn = turn().await;
+    let server = TestServer::start_with(&[]).await;
+    let (hidden, partner) = (Browser::chromium(Some(440.0)).await, Browser::chromium(Some(880.0)).await);
+    hidden.cdp("Page.addScriptToEvaluateOnNewDocument", json!({ "source": COUNT_TONES })).await;
+    hidden.open(&server.url()).await;
+    hidden.press("start").await;
+    hidden.queued().await;
+    hide(&hidden, true).await;
+    partner.open(&server.url()).await;
+    partner.press("start").await;
+    hidden.until("offered").await;
+    // A fifth, and the name of the tab; nobody is heard by anybody yet.
+    let called = "return [tones, document.title, (window.connections ?? []).length]";
+    assert_eq!(hidden.run(called, vec![]).await, json!([2, "Someone’s here · Sotto", 0]));
+    assert_eq!(partner.state().await, "connecting");
+    hide(&hidden, false).await;
+    assert_eq!(hidden.state().await, "offered", "to look is not yet to say hello");
+    hidden.press("accept").await;
+    hidden.until("talking").await;
+    hidden.hears(880.0).await;
+    partner.hears(440.0).await;
+    assert_eq!(hidden.run(called, vec![]).await, json!([2, "Sotto", 1]));
+    hidden.quit().await;
+    partner.quit().await;
+    server.stop().await;
+}
+
 /// The pages to be read: where they are, and what they begin with.
 const TO_BE_READ: [(&str, &str); 2] = [
     ("privacy", "What others can see, and what they cannot"),

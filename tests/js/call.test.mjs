@@ -2,8 +2,9 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { decode as breath, encode as breathing } from '../../static/js/breath.js';
+import { decode as said, encode as saying } from '../../static/js/beat.js';
 import { Call } from '../../static/js/call.js';
+import { STRETCH_MS } from '../../static/js/minutes.js';
 import { decode, encode } from '../../static/js/text.js';
 
 const CALL = '0b3d7c5e-8a53-4d0b-9a2f-6c1f0e2d4b5a';
@@ -11,7 +12,7 @@ const RELAY = { transports: ['udp'], username: `1:${CALL}:a`, credential: 'abcd'
 const PAGE = { protocol: 'https:', hostname: 'sotto.example', port: '' };
 
 /** A call whose peer connection is in the test's hands. */
-function setUp({ offerer = false, track = null, more = {}, padded = true } = {}) {
+function setUp({ offerer = false, short = false, track = null, more = {}, padded = true } = {}) {
   const it = { said: [], shaped: [], sent: [] };
   it.sender = { replaceTrack: async (track) => { it.sent.push([track.name, it.shaped.length]); } };
   const shaper = { shape: (sender) => { it.shaped.push(sender); return padded; } };
@@ -33,8 +34,8 @@ function setUp({ offerer = false, track = null, more = {}, padded = true } = {})
     close() { it.closed = true; }
   }
   const say = (name) => (...all) => it.said.push([name, ...all]);
-  const handlers = Object.fromEntries(['onDescribed', 'onRenewed', 'onGathered', 'onShaped', 'onStream', 'onConnected', 'onWeak', 'onFailed', 'onBye', 'onEmoji', 'onUnverified', 'onLine', 'onBreath'].map((name) => [name, say(name)]));
-  it.call = new Call({ type: 'matched', call: CALL, side: 'a', offerer, relay: RELAY, ...more }, track, shaper, PAGE, handlers, Connection);
+  const handlers = Object.fromEntries(['onDescribed', 'onRenewed', 'onGathered', 'onShaped', 'onStream', 'onConnected', 'onWeak', 'onFailed', 'onBye', 'onEmoji', 'onUnverified', 'onLine', 'onBreath', 'onMinutes'].map((name) => [name, say(name)]));
+  it.call = new Call({ type: 'matched', call: CALL, side: 'a', offerer, relay: RELAY, ...more }, short, track, shaper, PAGE, handlers, Connection);
   return it;
 }
 
@@ -102,14 +103,31 @@ test('a breath is told to the partner, and theirs here, whether or not one may t
     it.channel.onopen();
     it.call.breathe(true);
     context.mock.timers.tick(1_000);
-    it.channel.onmessage({ data: breathing(true).buffer });
+    it.channel.onmessage({ data: saying({ breath: true, stretches: 0 }).buffer });
     it.channel.onmessage({ data: Uint8Array.of(5, 7).buffer });
     assert.deepEqual(it.said.filter(([name]) => name === 'onBreath'), [['onBreath', true]]);
-    assert.deepEqual(it.channel.sent.map(breath), [false, true]);
+    assert.deepEqual(it.channel.sent.map((frame) => said(frame).breath), [false, true]);
     it.call.close(false);
     context.mock.timers.tick(10_000);
     assert.equal(it.channel.sent.length, 2);
   }
+});
+
+test('a wish for ten minutes is told to the partner, and their answer here', (context) => {
+  let now = 0;
+  context.mock.method(performance, 'now', () => now);
+  context.mock.timers.enable({ apis: ['setTimeout'] });
+  const it = setUp({ short: true });
+  it.channel.readyState = 'open';
+  it.channel.onopen();
+  it.channel.onmessage({ data: saying({ breath: false, stretches: 2 }).buffer });
+  now = STRETCH_MS;
+  context.mock.timers.tick(1_000);
+  it.call.goOn();
+  context.mock.timers.tick(1_000);
+  assert.deepEqual(it.said.filter(([name]) => name === 'onMinutes'), [['onMinutes', 'few'], ['onMinutes', 'over'], ['onMinutes', 'on']]);
+  assert.deepEqual(it.channel.sent.map((frame) => said(frame).stretches), [1, 1, 2]);
+  it.call.close(false);
 });
 
 const settled = () => new Promise((resolve) => setImmediate(resolve));
@@ -164,7 +182,7 @@ test('what goes wrong is a line that is down where it is not up, and nothing whe
 
 test('no call is made from the page itself: without a frame there is none', () => {
   globalThis.RTCPeerConnection = class {};
-  assert.throws(() => new Call({ type: 'matched', call: CALL, side: 'a', offerer: true, relay: RELAY }, null, {}, PAGE, {}), TypeError);
+  assert.throws(() => new Call({ type: 'matched', call: CALL, side: 'a', offerer: true, relay: RELAY }, false, null, {}, PAGE, {}), TypeError);
   delete globalThis.RTCPeerConnection;
 });
 

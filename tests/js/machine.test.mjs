@@ -6,6 +6,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { CONVERSATION, MS as CALL_MS, NAMES } from '../../static/js/conversation.js';
 import { FIRST, INITIAL, machine, MS as FIRST_MS } from '../../static/js/machine.js';
 import { isClientFrame } from '../../static/js/protocol.js';
+import { words as english } from '../../static/js/words/en-call.js';
 
 const MS = { ...FIRST_MS, ...CALL_MS };
 /** What the page runs on from the moment the scripts of a call are here, and what until then. */
@@ -15,6 +16,9 @@ const CALL = '0b3d7c5e-8a53-4d0b-9a2f-6c1f0e2d4b5a';
 const OTHER = '11111111-2222-4333-8444-555555555555';
 const WISHES = { languages: ['de', 'en'], role: 'listen', avoid_recent: true };
 const DESCRIPTION = { ufrag: 'abcd', pwd: 'abcdefghijklmnopqrstuv', fingerprint: '00'.repeat(32), setup: 'actpass', payload_type: 111 };
+
+const PUZZLE = { challenge: '0a'.repeat(32), target: '0b'.repeat(32), most: 25_000 };
+const PROOF = { challenge: PUZZLE.challenge, number: 24_999 };
 
 const frame = (type, fields = {}) => ({ type: 'frame', frame: { type, ...fields } });
 const timeout = (timer) => ({ type: 'timeout', timer });
@@ -34,7 +38,7 @@ function walk(...events) {
   return { state, effects, did: effects.map((effect) => effect.do), sent: effects.filter((effect) => effect.do === 'send').map((effect) => effect.frame) };
 }
 
-const START = { type: 'start', wishes: WISHES, agreed: true };
+const START = { type: 'start', wishes: WISHES, agreed: true, short: false };
 const WAITING = [START, 'ready', welcome(), 'granted'];
 const CONNECTING = [...WAITING, matched()];
 const DESCRIBED = [...CONNECTING, { type: 'described', description: DESCRIPTION }, describe];
@@ -65,10 +69,10 @@ const WAYS = {
 
 /** Every event there is, as it can come; frames and timers one by one. */
 const EVENTS = [
-  START, { ...START, agreed: false },
+  START, { ...START, agreed: false }, { ...START, short: true },
   ...['retry', 'stop', 'accept', 'decline', 'mute', 'end', 'again', 'rest', 'vanish', 'granted', 'devices', 'doubt', 'checked',
     'down', 'connected', 'weak', 'failed', 'bye', 'unverified', 'ready', 'missing', 'hidden', 'visible', 'online', 'pagehide',
-    'own-voice', 'try-voice', 'breath', 'hear-yourself', 'done'].map((type) => ({ type })),
+    'own-voice', 'try-voice', 'breath', 'go-on', 'hear-yourself', 'done'].map((type) => ({ type })),
   { type: 'voice', voice: 'own' }, { type: 'voice', voice: 'deeper' },
   { type: 'their-breath', on: true }, { type: 'their-breath', on: false },
   { type: 'disguised', ok: true }, { type: 'disguised', ok: false },
@@ -82,11 +86,14 @@ const EVENTS = [
   frame('restart', { call: CALL, ufrag: 'abcd', pwd: 'abcdefghijklmnopqrstuv' }),
   ...['left', 'lost', 'vanished'].flatMap((why) => [ended(why), ended(why, OTHER)]),
   frame('problem', { code: 'too_many', text: '' }), frame('closing', { in: 5 }),
+  ...['none', 'few', 'over', 'asked', 'on'].map((minutes) => ({ type: 'minutes', minutes })),
+  { type: 'opener', chance: 0 }, { type: 'opener', chance: 0.999 },
   { type: 'typing', open: true }, { type: 'typing', open: false }, { type: 'type', text: 'hello' }, line('me'), line('them'),
   found(), found('silent', 'unknown', 'tcp'),
+  frame('work', PUZZLE), { type: 'solved', proof: PROOF }, { type: 'puzzled' }, { type: 'unsolved' },
 ];
 
-const label = (event) => [event.type, event.agreed?.toString(), event.open, event.on?.toString(), event.line?.who, event.voice, event.ok?.toString(), event.frame?.type, event.frame?.why, event.timer, event.problem, event.frame?.call?.slice(0, 4), event.found?.microphone].filter(Boolean).join(' ');
+const label = (event) => [event.type, event.agreed?.toString(), event.open, event.on?.toString(), event.line?.who, event.voice, event.ok?.toString(), event.frame?.type, event.frame?.why, event.timer, event.problem, event.frame?.call?.slice(0, 4), event.found?.microphone, event.chance?.toString(), event.minutes, event.short ? 'short' : ''].filter(Boolean).join(' ');
 
 /** Whether this state and another are the same for whoever asks what can happen. */
 const key = (state) => JSON.stringify(state);
@@ -116,6 +123,7 @@ for (const name of NAMES) {
       if (effects.some(({ frame }) => frame?.type === 'join')) assert.equal(state.alone, false, 'nobody is met who was not asked for');
       if (effects.some(({ frame }) => frame?.type === 'hear_yourself')) assert.equal(state.alone, true);
       assert.ok(!state.sounding || state.name === 'hearing');
+      assert.ok(!state.puzzled || state.name === 'waiting');
       assert.equal(state.problem !== null, state.name === 'mic-problem');
       assert.equal(state.pause > 0, ['paused', 'cooling'].includes(state.name));
       assert.equal(state.category !== null, state.name === 'cooling');
@@ -129,6 +137,7 @@ for (const name of NAMES) {
       if (!CALLS.includes(state.name)) {
         assert.deepEqual([state.typing, state.unread, state.lines], [false, false, []], 'what was typed is gone with the call');
         assert.deepEqual([state.breath, state.theirs], [false, false], 'and nobody holds a breath');
+        assert.deepEqual([state.openers, state.minutes], [[], 'none']);
       }
       if ((CALLS.includes(before.name) || before.name === 'hearing' && before.match) && !CALLS.includes(state.name) && state.name !== before.name) {
         assert.ok(effects.some((effect) => effect.do === 'hangUp'), 'a call that is left is hung up');
@@ -195,6 +204,42 @@ test('where the operator asks for a box, nothing begins before it is ticked', ()
   assert.equal(walk(...TALKING, 'end', 'again').state.name, 'asking', 'it is said once');
 });
 
+test('a puzzle is solved while the page waits, and the join goes out once more with what was found', () => {
+  const asked = walk(...WAITING, frame('work', PUZZLE));
+  assert.deepEqual([asked.state.name, asked.state.puzzled, asked.effects], ['waiting', false, [{ do: 'solve', puzzle: PUZZLE }]]);
+  const long = walk(...WAITING, frame('work', PUZZLE), 'puzzled');
+  assert.deepEqual([long.state.puzzled, said(long)], [true, ['waiting.puzzle']]);
+  const solved = walk(...WAITING, frame('work', PUZZLE), 'puzzled', { type: 'solved', proof: PROOF });
+  assert.deepEqual(solved.sent, [{ type: 'join', ...WISHES, proof: PROOF }]);
+  const waits = walk(...WAITING, frame('work', PUZZLE), 'puzzled', { type: 'solved', proof: PROOF }, frame('waiting'));
+  assert.deepEqual([waits.state.puzzled, said(waits)], [false, ['waiting.title']]);
+  assert.deepEqual(said(walk(...WAITING, frame('work', PUZZLE), { type: 'solved', proof: PROOF }, frame('waiting'))), [], 'what took no time is not spoken of');
+  // What it was found for is gone with the socket: the next one asks anew.
+  const lost = walk(...WAITING, frame('work', PUZZLE), 'down', { type: 'solved', proof: PROOF });
+  assert.deepEqual([lost.state.name, lost.sent], ['waiting', []]);
+  assert.deepEqual(walk(...WAITING, frame('work', PUZZLE), 'down', welcome()).sent, [{ type: 'join', ...WISHES }]);
+});
+
+test('who stops waiting stops working, and what cannot be solved is a pause and no dead end', () => {
+  const stopped = walk(...WAITING, frame('work', PUZZLE), 'puzzled', 'stop');
+  assert.deepEqual([stopped.state.name, stopped.did.includes('stopTimers')], ['landing', true]);
+  assert.deepEqual(walk(...WAITING, frame('work', PUZZLE), 'stop', { type: 'solved', proof: PROOF }).effects, []);
+  const { state, effects } = walk(...WAITING, frame('work', PUZZLE), 'unsolved');
+  assert.deepEqual([state.name, state.pause], ['paused', MS.unsolved]);
+  assert.deepEqual(effects, [{ do: 'stopTimers' }, { do: 'startTimer', timer: 'pause', ms: MS.unsolved }]);
+  assert.deepEqual(walk(...WAITING, 'unsolved', timeout('pause')).sent, [{ type: 'join', ...WISHES }]);
+});
+
+test('who has said that they are struggling badly says it at every join, until the page is gone', () => {
+  const wishes = { ...WISHES, struggling: true };
+  const start = { ...START, wishes };
+  assert.deepEqual(walk(start, 'ready', welcome(), 'granted').sent, [{ type: 'join', ...wishes }]);
+  const again = walk(start, 'ready', welcome(), 'granted', matched(), 'connected', 'end', 'again', 'granted');
+  assert.deepEqual(again.sent, [{ type: 'join', ...wishes }]);
+  assert.deepEqual(walk(start, 'ready', welcome(), 'granted', frame('work', PUZZLE), { type: 'solved', proof: PROOF }).sent,
+    [{ type: 'join', ...wishes, proof: PROOF }]);
+});
+
 test('leaving at once: microphone, call and socket, and only then away; the farewell keeps nobody', () => {
   for (const name of NAMES) {
     const { state, effects, did } = walk(...WAYS[name], 'vanish');
@@ -213,8 +258,8 @@ test('no dead ends: from everywhere one can get back to the first page and on to
       // What is typed or said, who is muted or takes a breath, and which of several reasons it was open and close nothing; nor
       // does a second held frame.
       const known = {
-        ...next, held: next.held.slice(0, 1), typing: false, unread: false, lines: [], voice: INITIAL.voice, unheard: false, breath: false, theirs: false,
-        muted: false, long: false, pause: INITIAL.pause, category: INITIAL.category, wishes: INITIAL.wishes, found: next.found && found().found,
+        ...next, held: next.held.slice(0, 1), typing: false, unread: false, lines: [], openers: [], voice: INITIAL.voice, unheard: false, breath: false, theirs: false,
+        minutes: 'none', short: false, muted: false, long: false, pause: INITIAL.pause, category: INITIAL.category, wishes: INITIAL.wishes, found: next.found && found().found,
         problem: next.problem && (next.problem === 'none' ? 'none' : 'site'), ending: next.ending && 'left',
       };
       const name = key(known);
@@ -240,7 +285,7 @@ test('until the scripts of a call are here, the rows of the first page do what a
   const can = EVENTS.filter(({ type, frame: sent, timer }) =>
     (sent ? ['welcome', 'waiting', 'problem', 'closing'].includes(sent.type) : timer ? timer in FIRST_MS
       : !['ready', 'checked', 'connected', 'weak', 'failed', 'bye', 'unverified', 'described', 'gathered', 'broken', 'renewed', 'line',
-        'their-breath', 'disguised', 'found'].includes(type)));
+        'their-breath', 'disguised', 'found', 'opener', 'minutes', 'solved', 'puzzled', 'unsolved'].includes(type)));
   const states = new Map([[key(INITIAL), INITIAL]]);
   for (const state of states.values()) {
     for (const event of can) {
@@ -448,6 +493,26 @@ test('a partner who vanished before the call leads quietly back to waiting, with
     assert.deepEqual(sent, []);
     assert.equal(did.includes('release'), false, 'the microphone is still needed');
   }
+});
+
+test('how it usually is comes with the wait and goes with it', () => {
+  const usual = (value) => frame('waiting', value && { usual: value });
+  assert.equal(walk(...WAITING, usual('soon')).state.usual, 'soon');
+  assert.equal(walk(...WAITING, usual('soon'), usual()).state.usual, null);
+  assert.equal(walk(...WAITING, usual('soon'), 'down', welcome()).state.usual, 'soon', 'it does not flicker');
+  assert.equal(walk(...WAITING, usual('soon'), matched(true), ended('vanished')).state.usual, null);
+  assert.equal(walk(...WAITING, usual('soon'), 'stop', ...WAITING).state.usual, null, 'it may be another hour');
+});
+
+test('whoever the server has in the queue waits, whatever the page believed', () => {
+  // Leave and join were on the way when the server had matched this visitor anew.
+  for (const [way, undone] of [[CONNECTING, 'hangUp'], [WAYS.offered, 'dismiss']]) {
+    const { state, sent, did } = walk(...way, frame('waiting', { usual: 'quiet' }));
+    assert.deepEqual([state.name, state.match, state.usual, sent], ['waiting', null, 'quiet', []]);
+    assert.ok(did.includes(undone));
+  }
+  // In a conversation it is nothing.
+  assert.equal(walk(...TALKING, frame('waiting')).state.name, 'talking');
 });
 
 test('both sides of an ending read the same, whoever ended it', () => {
@@ -688,6 +753,62 @@ test('the last hundred lines are kept, in order, and none beyond the call', () =
     assert.deepEqual(walk(...TYPING, ...many, end).state.lines, end.type === 'broken' ? state.lines : [], JSON.stringify(end));
   }
   assert.deepEqual(walk(...TYPING, 'failed', ...many, timeout('rejoining')).state.lines, []);
+});
+
+const SHORT = { ...START, short: true };
+const minutes = (minutes) => ({ type: 'minutes', minutes });
+
+test('a wish for ten minutes goes into the call and never to the server', () => {
+  const begun = (...way) => walk(...way, matched()).effects.find((effect) => effect.do === 'begin').short;
+  assert.deepEqual([begun(...WAITING), begun(SHORT, 'ready', welcome(), 'granted')], [false, true]);
+  assert.deepEqual(walk(SHORT, 'ready', welcome(), 'granted').sent, [{ type: 'join', ...WISHES }]);
+  assert.equal(begun(SHORT, 'ready', welcome(), 'granted', matched(), 'end', 'again', 'granted'), true, 'for the next as well');
+  assert.equal(begun(...WAYS.heard, SHORT, welcome(), 'granted'), true);
+  const alone = walk(SHORT, 'stop', 'hear-yourself', 'ready', welcome(), 'granted', matched()).effects.find((effect) => effect.do === 'begin');
+  assert.deepEqual([alone.alone, alone.short], [true, false], 'the server’s caller is not asked');
+});
+
+test('how the ten minutes stand is said once, and to nobody who knows', () => {
+  for (const name of CALLS) {
+    for (const now of ['over', 'asked', 'on']) {
+      const { state, effects } = walk(...WAYS[name], minutes(now));
+      assert.deepEqual([state.name, state.minutes, effects], [name, now, [{ do: 'say', word: `minutes.${now}`, ...(now === 'over' && { then: 'minutes.over.text' }) }]]);
+    }
+  }
+  assert.deepEqual(said(walk(...TALKING, minutes('few'))), ['minutes.few'], 'it was the other who wished for them');
+  assert.deepEqual(said(walk(SHORT, ...TALKING.slice(1), minutes('few'))), []);
+});
+
+test('who would like to go on says so where there is a question, and nothing ends by any of it', () => {
+  for (const now of ['few', 'over', 'asked', 'on']) {
+    assert.deepEqual(walk(...TALKING, minutes(now), 'go-on').effects, now === 'over' ? [{ do: 'goOn' }] : [], now);
+    for (const timer of Object.keys(MS)) assert.notEqual(walk(...TALKING, minutes(now), timeout(timer)).state.name, 'ended', now);
+  }
+  assert.deepEqual(walk(...TALKING, minutes('over'), 'failed', 'go-on').effects, [{ do: 'goOn' }], 'on a thin line too');
+  assert.equal(walk(...TALKING, minutes('over'), 'bye', 'again', 'granted', matched(true, OTHER)).state.minutes, 'none');
+});
+
+const opener = (chance) => ({ type: 'opener', chance });
+
+test('something to say comes when it is asked for, is said once, and none comes twice before all have been there', () => {
+  const { state, effects } = walk(...TALKING, opener(0));
+  assert.deepEqual([state.openers, effects], [['opener.1'], [{ do: 'say', word: 'opener.1' }]]);
+  const many = Object.keys(english).filter((word) => word.startsWith('opener.'));
+  assert.ok(many.length >= 20);
+  // By chance, however it falls: the first of those left, the last, and in between.
+  for (const chance of [() => 0, () => 0.999_999, (turn) => (turn * 0.618_034) % 1]) {
+    const shown = many.map((_, turn) => opener(chance(turn)));
+    const { state: all } = walk(...TALKING, ...shown);
+    assert.deepEqual([...all.openers].sort(), [...many].sort());
+    const again = walk(...TALKING, ...shown, opener(chance(many.length))).state.openers;
+    assert.equal(again.length, 2, 'they begin anew');
+    assert.equal(again[0], all.openers.at(-1));
+    assert.notEqual(again[1], again[0], 'with another than the last');
+  }
+  // Neither a thin line nor a breath takes it away; the end of the call does, and the next one begins anew.
+  assert.deepEqual(walk(...TALKING, opener(0), 'breath', 'failed').state.openers, ['opener.1']);
+  assert.deepEqual(walk(...TALKING, opener(0), 'bye', 'again', 'granted', matched(true, OTHER)).state.openers, []);
+  for (const name of NAMES.filter((name) => !CALLS.includes(name))) assert.deepEqual(walk(...WAYS[name], opener(0)).effects, [], name);
 });
 
 test('whether what is sent is padded is known, and changes nothing else', () => {

@@ -14,7 +14,7 @@ for (const { name, frame } of golden('server')) {
   test(`refuses in it an unknown field, and a field missing: ${name}`, () => {
     assert.equal(read(JSON.stringify({ ...frame, sdp: 'v=0' })), null);
     for (const field of Object.keys(frame)) {
-      if (frame.type === 'welcome' && field === 'call' || field === 'text_line') continue;
+      if (frame.type === 'welcome' && field === 'call' || field === 'text_line' || field === 'usual') continue;
       const { [field]: _, ...rest } = frame;
       assert.equal(read(JSON.stringify(rest)), null, field);
       for (const value of [null, [], {}, '', -1, 1.5, 'x'.repeat(9000)]) {
@@ -63,8 +63,11 @@ for (const [name, frame] of Object.entries({
   'a user name of another kind': withRelay({ username: 'alice' }),
   'a credential with a line break': withRelay({ credential: 'ab\ncd' }),
   'a third side': { ...matched, side: 'c' },
+  'more work than anybody is to do': { type: 'work', challenge: '0'.repeat(64), target: '0'.repeat(64), most: 1_000_001 },
+  'a target of another length': { type: 'work', challenge: '0'.repeat(64), target: '0'.repeat(62), most: 1 },
   'no typing said in so many words': { ...matched, text_line: false },
   'typing by any other word': { ...matched, text_line: 'true' },
+  'an hour that is like none': { type: 'waiting', usual: 'busy' },
   'a call in upper case': { ...matched, call: CALL.toUpperCase() },
   'a name inherited from Object': { type: 'toString' },
   'a prototype': { type: '__proto__' },
@@ -82,6 +85,10 @@ for (const [name, frame] of Object.entries({
 for (const host of ['relay.example.org', '192.0.2.7:3478', '[2001:db8::1]', '[2001:db8::1]:3478']) {
   test(`takes a relay at ${host}`, () => assert.notEqual(read(JSON.stringify(withRelay({ host }))), null));
 }
+
+test('what may be missing is refused where it is there and wrong', () => {
+  for (const value of [null, [], {}, '', -1, true, 'Soon']) assert.equal(read(JSON.stringify({ type: 'waiting', usual: value })), null);
+});
 
 test('refuses what is no text, and what is too long', () => {
   assert.equal(read(new ArrayBuffer(8)), null);

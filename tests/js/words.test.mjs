@@ -148,7 +148,7 @@ test('every word that is used exists', () => {
 
 test('every word that exists is used', () => {
   const page = html + scripts.map(([, source]) => source).join('\n');
-  const built = /^(mic\..+\.(title|text)|ended\.|connecting\.title|talking\.title|rejoining\.title|type\.(me|them)$|guide\.(in|out)$)/;
+  const built = /^(mic\..+\.(title|text)|ended\.|connecting\.title|talking\.title|rejoining\.title|type\.(me|them)$|opener\.\d+$|guide\.(in|out)$)/;
   for (const word of Object.keys(english)) assert.ok(built.test(word) || page.includes(`'${word}'`) || page.includes(`"${word}"`), word);
 });
 
@@ -342,7 +342,7 @@ test('every state has a section with a heading that can take the focus', () => {
 });
 
 test('the hooks that tests rely on are there', () => {
-  for (const action of ['start', 'retry', 'stop', 'accept', 'decline', 'mute', 'end', 'again', 'rest', 'help', 'report', 'breath', 'vanish']) {
+  for (const action of ['start', 'retry', 'stop', 'accept', 'decline', 'mute', 'end', 'again', 'rest', 'help', 'report', 'breath', 'go-on', 'vanish']) {
     assert.match(html, new RegExp(`data-action="${action}"`));
   }
   for (const lamp of ['me', 'them']) assert.equal(html.split(`data-level="${lamp}"`).length, 2);

@@ -38,7 +38,8 @@ impl Twin {
             || one.joined.min(other.joined) + WIDEN_AFTER <= now;
         let key = (one.visitor.min(other.visitor), one.visitor.max(other.visitor));
         let apart = self.apart.contains_key(&key) && (one.avoid_recent || other.avoid_recent);
-        one.visitor != other.visitor && shared && roles && !apart && !self.barred(one, other)
+        let both_struggle = one.struggling.0 && other.struggling.0;
+        one.visitor != other.visitor && shared && roles && !apart && !both_struggle && !self.barred(one, other)
     }
 
     fn barred(&self, one: &Ticket, other: &Ticket) -> bool {
@@ -136,6 +137,7 @@ enum Step {
         languages: u8,
         role: Role,
         avoid_recent: bool,
+        struggling: bool,
     },
     Leave {
         visitor: u64,
@@ -159,8 +161,10 @@ enum Step {
 fn step() -> impl Strategy<Value = Step> {
     let role = prop_oneof![Just(Role::Talk), Just(Role::Listen), Just(Role::Either)];
     prop_oneof![
-        8 => (0..12_u64, 1..8_u8, role, prop::bool::weighted(0.7))
-            .prop_map(|(visitor, languages, role, avoid_recent)| Step::Join { visitor, languages, role, avoid_recent }),
+        8 => (0..12_u64, 1..8_u8, role, prop::bool::weighted(0.7), prop::bool::weighted(0.3)).prop_map(
+            |(visitor, languages, role, avoid_recent, struggling)| {
+                Step::Join { visitor, languages, role, avoid_recent, struggling }
+            }),
         2 => (0..12_u64).prop_map(|visitor| Step::Leave { visitor }),
         4 => prop_oneof![Just(0), Just(1), 1..20_000_u64, Just(15_000), 1..700_000_u64, Just(24 * 3_600_000)].prop_map(|millis| Step::Pass { millis }),
         4 => Just(Step::End),
@@ -188,6 +192,7 @@ fn ticket(id: u64, visitor: u64, bits: u8, role: Role, joined: Instant) -> Ticke
         languages: languages(bits),
         role,
         avoid_recent: true,
+        struggling: Struggling(false),
         joined,
     }
 }
@@ -202,13 +207,14 @@ fn history(steps: Vec<Step>) -> Result<(), TestCaseError> {
             calls.iter().any(|call| [call.older.visitor, call.newer.visitor].contains(&VisitorId(visitor)))
         };
         let (pairs, expected) = match step {
-            Step::Join { visitor, languages: bits, role, avoid_recent } => {
+            Step::Join { visitor, languages: bits, role, avoid_recent, struggling } => {
                 // The rules of one visitor (visitor.rs) allow a join only when idle.
                 if busy(&calls, visitor) || twin.waiting.iter().any(|ticket| ticket.visitor.0 == visitor) {
                     continue;
                 }
                 next += 1;
-                let ticket = Ticket { avoid_recent, ..ticket(next, visitor, bits, role, now) };
+                let struggling = Struggling(struggling);
+                let ticket = Ticket { avoid_recent, struggling, ..ticket(next, visitor, bits, role, now) };
                 let expected = twin.oldest_fit(&ticket, now);
                 let expected = match expected.and_then(|found| twin.take(found)) {
                     Some(partner) => vec![Pair::of(partner, ticket.clone())],
@@ -293,6 +299,7 @@ fn history(steps: Vec<Step>) -> Result<(), TestCaseError> {
         for pair in pairs {
             prop_assert!(pair.older.place() < pair.newer.place());
             prop_assert_ne!(pair.older.visitor, pair.newer.visitor);
+            prop_assert!(!(pair.older.struggling.0 && pair.newer.struggling.0), "both are struggling badly");
             for side in [&pair.older, &pair.newer] {
                 prop_assert!(!busy(&calls, side.visitor.0), "in two calls");
                 prop_assert!(!pool.tickets.contains_key(&side.id), "in a call and waiting");
@@ -349,6 +356,31 @@ fn talk_meets_listen_at_once_and_talk_meets_talk_after_a_while() {
     assert_eq!((pairs[0].older.id, pairs[0].newer.id), (TicketId(2), TicketId(4)));
     assert!(pool.is_empty());
     assert_eq!(pool.next_event(), None);
+}
+
+#[test]
+fn two_who_are_struggling_badly_never_meet_and_anybody_else_meets_them_at_once() {
+    let now = Instant::now();
+    let (day, struggling) = (Duration::from_secs(24 * 3600), Struggling(true));
+    let mut pool = Pool::default();
+    for (id, role) in [(1, Role::Talk), (2, Role::Listen), (3, Role::Either)] {
+        assert_eq!(pool.join(Ticket { struggling, ..ticket(id, id, 1, role, now) }, now), []);
+    }
+    // Not by waiting, and not by having met before and been apart for long enough.
+    pool.keep_apart(VisitorId(1), VisitorId(2), now);
+    assert_eq!(pool.advance(now + day), []);
+    assert_eq!(pool.len(), 3);
+    // Who is not is met at once, by the one who has waited longest whom the wishes let.
+    for (id, role, older) in [(4, Role::Talk, 1), (5, Role::Talk, 2), (6, Role::Either, 3)] {
+        let pairs = pool.join(ticket(id, id, 1, role, now + day), now + day);
+        assert_eq!((pairs[0].older.id, pairs.len()), (TicketId(older), 1));
+    }
+    // And steps over nobody who waits longer for it: the first fit comes first, struggling or not.
+    pool.join(ticket(7, 7, 1, Role::Talk, now + day), now + day);
+    pool.join(Ticket { struggling, ..ticket(8, 8, 2, Role::Either, now + day) }, now + day);
+    let both = Ticket { struggling, ..ticket(9, 9, 3, Role::Either, now + day) };
+    assert_eq!(pool.join(both, now + day)[0].older.id, TicketId(7));
+    assert!(pool.tickets.contains_key(&TicketId(8)));
 }
 
 #[test]

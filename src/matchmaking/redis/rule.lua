@@ -11,22 +11,24 @@ local function ticket(member, packed)
   local id, session = member:match('^(%x+)@(%x+)$')
   packed = packed or redis.call('HGET', P .. 'tickets:' .. session, id)
   if not packed then return nil end
-  local node, visitor, languages, role, avoid, joined, marks =
-    packed:match('^(%x+)|(%x+)|([%l,]+)|(%l)|(%d)|(%d+)|([%x,]*)$')
+  local node, visitor, languages, role, avoid, joined, marks, struggling =
+    packed:match('^(%x+)|(%x+)|([%l,]+)|(%l)|(%d)|(%d+)|([%x,]*)|(%d)$')
   local it = { member = member, id = id, session = session, packed = packed, node = node, visitor = visitor,
-    languages = languages, role = role, avoid = avoid == '1', joined = tonumber(joined), networks = {} }
+    languages = languages, role = role, avoid = avoid == '1', struggling = struggling == '1',
+    joined = tonumber(joined), networks = {} }
   for mark in marks:gmatch('%x+') do
     if #it.networks < 2 then table.insert(it.networks, mark) end
   end
   return it
 end
 
-local function queue(tag, role)
-  return P .. 'queue:' .. tag .. ':' .. role
+-- Those who are struggling badly stand in queues of their own, since two of them never meet.
+local function queue(tag, role, struggling)
+  return P .. 'queue:' .. tag .. ':' .. role .. (struggling and ':s' or '')
 end
 
 local function each_queue(one, what)
-  for tag in one.languages:gmatch('%l+') do what(queue(tag, one.role)) end
+  for tag in one.languages:gmatch('%l+') do what(queue(tag, one.role, one.struggling)) end
 end
 
 -- The order of waiting: who joined first, and between equals who has the lower number.
@@ -67,7 +69,11 @@ local function oldest_fit(one, now)
     end
   end
   for tag in one.languages:gmatch('%l+') do
-    for _, role in ipairs(ROLES) do look(queue(tag, role), widened or complement(one.role, role)) end
+    for _, role in ipairs(ROLES) do
+      local any_age = widened or complement(one.role, role)
+      look(queue(tag, role, false), any_age)
+      if not one.struggling then look(queue(tag, role, true), any_age) end
+    end
   end
   return best
 end

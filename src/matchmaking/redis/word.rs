@@ -139,7 +139,8 @@ pub fn vanished(call: CallId) -> ServerMessage {
     ServerMessage::Ended { call, why: EndReason::Vanished }
 }
 
-/// `node|visitor|languages|role|whether recent partners are avoided|microseconds|marks`, as `rule.lua` takes it apart.
+/// `node|visitor|languages|role|whether recent partners are avoided|microseconds|marks|whether they are struggling`,
+/// as `rule.lua` takes it apart.
 pub fn pack(ticket: &Ticket, node: &str, joined: u64) -> String {
     let role = match ticket.role {
         Role::Talk => 't',
@@ -148,7 +149,8 @@ pub fn pack(ticket: &Ticket, node: &str, joined: u64) -> String {
     };
     let (visitor, languages, avoid) =
         (hex(ticket.visitor.0), ticket.languages.get().join(","), u8::from(ticket.avoid_recent));
-    format!("{node}|{visitor}|{languages}|{role}|{avoid}|{joined}|{}", marks(ticket.whence))
+    let (marks, struggling) = (marks(ticket.whence), u8::from(ticket.struggling.0));
+    format!("{node}|{visitor}|{languages}|{role}|{avoid}|{joined}|{marks}|{struggling}")
 }
 
 /// The node and the person of a packed ticket.
@@ -156,6 +158,7 @@ pub fn unpack(packed: &str) -> Option<(String, Person)> {
     let mut fields = packed.split('|');
     let (node, visitor) = (fields.next()?, fields.next()?);
     let whence = read_marks(fields.nth(4)?)?;
+    let (Some("0" | "1"), None) = (fields.next(), fields.next()) else { return None };
     Some((node.to_owned(), Person { visitor: VisitorId(read_hex(visitor)?), whence }))
 }
 
@@ -249,7 +252,7 @@ pub fn ticket_id(Hex(number): Hex) -> TicketId {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::protocol::Languages;
+    use crate::protocol::{Languages, Struggling};
 
     fn person(visitor: u64, network: u64) -> Person {
         let whence = Whence { network: [network, network + 1], site: [network + 2, u64::MAX] };
@@ -267,10 +270,12 @@ mod tests {
             languages,
             role: Role::Talk,
             avoid_recent: true,
+            struggling: Struggling(true),
             joined: Instant::now(),
         };
         let packed = pack(&ticket, "00ff", 12);
         assert!(packed.starts_with("00ff|ffffffffffffffff|en,fil|t|1|12|000000000000004d,"));
+        assert!(packed.ends_with(",ffffffffffffffff|1"));
         assert_eq!(unpack(&packed), Some(("00ff".to_owned(), person(u64::MAX, 77))));
         let unknown = pack(&Ticket { whence: None, ..ticket }, "00ff", 12);
         assert_eq!(unpack(&unknown).expect("read").1.whence, None);
@@ -278,8 +283,11 @@ mod tests {
             "",
             "a|b",
             "a|ffffffffffffffff|en|t|1|12",
-            "a|fffffffffffffff|en|t|1|12|",
-            "a|ffffffffffffffff|en|t|1|12|77",
+            "a|ffffffffffffffff|en|t|1|12|",
+            "a|fffffffffffffff|en|t|1|12||0",
+            "a|ffffffffffffffff|en|t|1|12|77|0",
+            "a|ffffffffffffffff|en|t|1|12||2",
+            "a|ffffffffffffffff|en|t|1|12||0|0",
         ] {
             assert_eq!(unpack(wrong), None, "{wrong}");
         }

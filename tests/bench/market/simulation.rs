@@ -9,7 +9,7 @@ use rand::rngs::StdRng;
 use sotto::mailbox::{TicketId, VisitorId};
 use sotto::matchmaking::Ticket;
 use sotto::matchmaking::pairing::{Pair, Pool};
-use sotto::protocol::Role;
+use sotto::protocol::{Role, Struggling};
 
 use super::crowd::Crowd;
 
@@ -64,6 +64,7 @@ pub fn simulate(crowd: &Crowd, widen_after: Duration, arrivals: usize) -> Outcom
                 languages: arrival.languages,
                 role: arrival.role,
                 avoid_recent: true,
+                struggling: Struggling(false),
                 joined: at,
             };
             joined.insert(id, at);

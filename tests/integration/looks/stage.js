@@ -2,8 +2,8 @@
 // happened, and its own view draws what comes of it. `looks.rs` runs this in the page, with `main.js` kept out of it, and
 // uses `window.stage`.
 
-const [{ FIRST, INITIAL, machine }, { CONVERSATION, NAMES }, { View }, { Words }, { Helplines }, { Talk }, { CallView }, { words: first }, { words: call }] = await Promise.all(
-  ['machine', 'conversation', 'view', 'words', 'help', 'talk', 'call-view', 'words/en', 'words/en-call'].map((file) => import(`/js/${file}.js`)),
+const [{ FIRST, INITIAL, machine }, { CONVERSATION, NAMES }, { View }, { Words }, { Helplines }, { Talk }, { CallView }, { Hours }, { words: first }, { words: call }] = await Promise.all(
+  ['machine', 'conversation', 'view', 'words', 'help', 'talk', 'call-view', 'hours', 'words/en', 'words/en-call'].map((file) => import(`/js/${file}.js`)),
 );
 /** What the page can say. */
 const KEYS = Object.keys({ ...first, ...call });
@@ -31,11 +31,13 @@ const view = new View(document, {
   onPreferences: () => {},
   onLanguage: () => {},
   onVoice: (voice) => dispatch({ type: 'voice', voice }),
-  onAction: (action) => dispatch(action === 'start' ? { type: action, wishes: view.wishes, agreed: view.agreed } : { type: action }),
+  onAction: (action) => dispatch(action === 'start' ? { type: action, wishes: view.wishes, agreed: view.agreed, short: view.short } : { type: action }),
 });
 // It brings all the parts of the view that a conversation needs; nobody speaks.
-new Talk({ window, view, microphone: { stream: null, track: null, copy: () => null }, words, dispatch });
+new Talk({ window, view, microphone: { stream: null, track: null, copy: () => null }, words, dispatch, random: () => 0 });
 const callView = new CallView(document, words);
+const hours = new Hours(window, words);
+view.add(hours);
 await words.speak(view.wanted);
 await words.forCall();
 view.translate();
@@ -50,7 +52,7 @@ const levels = (me, them) => () => { view.level('me', me); view.level('them', th
 
 const relay = { transports: ['udp'], username: '', credential: '' };
 const matched = (rest) => frame('matched', { call: 'one', side: 'a', offerer: false, relay, ...rest });
-const start = { type: 'start', wishes: view.wishes, agreed: true };
+const start = { type: 'start', wishes: view.wishes, agreed: true, short: false };
 const refused = (problem) => [start, { type: 'refused', problem }];
 const waiting = [start, { type: 'granted' }, { type: 'ready' }, frame('welcome', { resume: '' }), frame('waiting')];
 const connecting = [...waiting, matched()];
@@ -63,6 +65,8 @@ const sounding = [...hearing, matched(), { type: 'connected' }];
 const heard = (microphone, sound, line) => [...sounding, { type: 'found', found: { microphone, sound, line } }, { type: 'done' }];
 const ended = (...events) => [...connecting, { type: 'connected' }, ...events];
 const HOUR = 3600;
+/** People come here at so many hours from now. */
+const opens = (...at) => () => hours.open(at.map((from) => [Math.floor(Date.now() / 1000) + from * HOUR, Math.floor(Date.now() / 1000) + (from + 3) * HOUR]));
 
 /**
  * What a visitor can see, by name: what has happened until then. `NAMES` and the catalogues say whether any is missing.
@@ -71,7 +75,11 @@ const SCENES = {
   'landing': [],
   'landing, wishes': [open('[data-in=landing] details')],
   'landing, help': [press('help')],
+  'landing, struggling': [press('struggling')],
+  'landing, struggling and help closed': [press('struggling'), press('help-close')],
   'landing, a box to tick': [() => view.settle({ age: 21, ask_rules: true })],
+  'landing, hours': [opens(-1)],
+  'landing, hours on another day': [opens(50)],
   'landing, incomplete': [() => { one('[data-part=incomplete]').hidden = false; }],
   'asking': [start],
   'asking, to hear yourself': [{ type: 'hear-yourself' }],
@@ -95,6 +103,11 @@ const SCENES = {
   'waiting, still': [...waiting, press('still')],
   'waiting, guided': [...waiting, press('guide')],
   'waiting, long': [...waiting, { type: 'timeout', timer: 'quiet' }],
+  'waiting, usually soon': [...waiting, frame('waiting', { usual: 'soon' })],
+  'waiting, usually minutes': [...waiting, { type: 'timeout', timer: 'quiet' }, frame('waiting', { usual: 'minutes' })],
+  'waiting, usually quiet': [...waiting, { type: 'timeout', timer: 'quiet' }, frame('waiting', { usual: 'quiet' })],
+  'waiting, hours on another day': [opens(50), ...waiting],
+  'waiting, a puzzle': [...waiting, { type: 'puzzled' }],
   'waiting, help': [...waiting, press('help')],
   'paused': [...waiting, frame('slow_down', { retry_after: 60 })],
   'cooling': [...waiting, frame('cool_down', { retry_after: HOUR, category: 'asking' })],
@@ -105,10 +118,16 @@ const SCENES = {
   'talking': talking,
   'talking, both loud': [...talking, levels(1, 1)],
   'talking, the six explained': [...talking, open('[data-part=emoji-about]')],
+  'talking, something to say': [...talking, open('[data-part=openers]')],
   'talking, muted': [...talking, { type: 'mute' }, levels(0, .6)],
   'talking, a breath': [...talking, { type: 'breath' }],
   'talking, their breath': [...talking, { type: 'their-breath', on: true }],
   'talking, both breathe': [...talking, { type: 'breath' }, { type: 'their-breath', on: true }],
+  'connecting, meant for ten minutes': [{ ...start, short: true }, ...connecting.slice(1)],
+  'talking, meant for ten minutes': [...talking, { type: 'minutes', minutes: 'few' }],
+  'talking, ten minutes have gone by': [...talking, { type: 'minutes', minutes: 'over' }],
+  'talking, would like to go on': [...talking, { type: 'minutes', minutes: 'asked' }],
+  'talking, both would like to go on': [...talking, { type: 'minutes', minutes: 'on' }],
   'talking, changed voice': [...talking, { type: 'voice', voice: 'deeper' }],
   'talking, changed voice fails': [...talking, { type: 'voice', voice: 'deeper' }, { type: 'disguised', ok: false }],
   'talking, unpadded': [...talking, { type: 'shaped', padded: false }],
@@ -140,7 +159,9 @@ function clear() {
   for (const dialog of document.querySelectorAll('dialog[open]')) dialog.close();
   for (const details of document.querySelectorAll('details[open]')) details.open = false;
   if (one('[data-part=still]').ariaPressed === 'true') press('still')();
+  if (one('[data-action=struggling]').ariaPressed === 'true') press('struggling')();
   view.settle({ age: 18, ask_rules: false });
+  hours.open([]);
   one('[data-part=incomplete]').hidden = true;
   callView.compare(null);
   levels(0, 0)();

@@ -2,7 +2,7 @@
 
 use crate::signalling::description;
 use sotto::protocol::{
-    CallId, ClientMessage, EndReason, Languages, Port, ProblemCode, ResumeToken, Role, ServerMessage, Setup,
+    CallId, ClientMessage, EndReason, Languages, Port, ProblemCode, ResumeToken, Role, ServerMessage, Setup, Struggling,
 };
 
 /// What a page is about.
@@ -47,6 +47,7 @@ pub struct Page {
     pub languages: Languages,
     pub role: Role,
     pub avoid_recent: bool,
+    pub struggling: Struggling,
     pub token: Option<ResumeToken>,
     /// Whether the socket has been welcomed.
     pub up: bool,
@@ -54,7 +55,14 @@ pub struct Page {
 
 impl Page {
     pub fn join(&self) -> ClientMessage {
-        ClientMessage::Join { languages: self.languages.clone(), role: self.role, avoid_recent: self.avoid_recent }
+        let Self { languages, role, avoid_recent, struggling, .. } = self;
+        ClientMessage::Join {
+            languages: languages.clone(),
+            role: *role,
+            avoid_recent: *avoid_recent,
+            struggling: *struggling,
+            proof: None,
+        }
     }
 
     pub fn call(&self) -> Option<&Call> {
@@ -98,10 +106,15 @@ impl Page {
                 }
                 wishes
             }
-            ServerMessage::Waiting {} => {
-                assert!(self.call().is_none(), "waiting while in a call");
-                Vec::new()
-            }
+            ServerMessage::Waiting { .. } => match self.call() {
+                Some(call) if call.connected => panic!("waiting while in a call"),
+                // What this page said before it knew of the match has ended it.
+                Some(_) => {
+                    self.state = State::Waiting;
+                    vec![Wish::Wait]
+                }
+                None => Vec::new(),
+            },
             ServerMessage::Matched { call, offerer, .. } => {
                 if self.state != State::Waiting {
                     return vec![Wish::Send(ClientMessage::Leave {})];

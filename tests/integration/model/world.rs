@@ -8,11 +8,12 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use sotto::clock::Now;
 use sotto::mailbox::{Inbox, Mail, Mailbox, Person, TicketId, VisitorId, Whence, mailbox};
-use sotto::matchmaking::{Matchmaker, Memory, RECENT_FOR, Ticket, WIDEN_AFTER};
+use sotto::matchmaking::{self, Matchmaker, RECENT_FOR, Ticket, WIDEN_AFTER};
 use sotto::protocol::{
-    CallId, Category, ClientMessage, EndReason, Languages, Relay, ResumeToken, Role, ServerMessage, Side, Transport,
+    CallId, Category, ClientMessage, EndReason, Languages, Relay, ResumeToken, Role, ServerMessage, Side, Struggling,
+    Transport,
 };
-use sotto::visitor::{AWAY_FOR, Effect, Input, Past, Visitor, Wait};
+use sotto::visitor::{AWAY_FOR, Effect, Input, Memory, Visitor, Wait};
 
 use super::page::{Page, State, Wish};
 
@@ -67,6 +68,7 @@ struct Line {
     /// Taken out of the inbox and not read yet.
     late: usize,
     token: Option<ResumeToken>,
+    matched: bool,
     socket: Option<usize>,
     unsent: Vec<ServerMessage>,
     /// What the rules have said last.
@@ -87,7 +89,7 @@ struct Socket {
 
 enum Owner {
     Here(usize),
-    Gone(VisitorId, Past),
+    Gone(VisitorId, Memory),
 }
 
 /// A page and what the model knows of it.
@@ -138,10 +140,16 @@ pub struct Tally {
     pub refused: u64,
     pub sockets_lost: u64,
     pub resumed: u64,
+    /// How often somebody has come back to their place in the queue.
+    pub kept: u64,
     pub crashes: u64,
     pub reported: u64,
     /// How often two who fit waited beside each other for a report's sake.
     pub parted: u64,
+    /// How often somebody who is struggling badly was paired, with somebody who is not.
+    pub struggling: u64,
+    /// How often two of them waited beside each other, who fit in everything else.
+    pub spared: u64,
 }
 
 pub struct World {
@@ -151,7 +159,7 @@ pub struct World {
     events: BinaryHeap<Reverse<(Duration, u64)>>,
     due: HashMap<u64, Event>,
     number: u64,
-    matchmaker: Memory,
+    matchmaker: matchmaking::Memory,
     lines: Vec<Line>,
     /// Those whose task runs.
     running: Vec<usize>,
@@ -180,7 +188,7 @@ impl World {
             events: BinaryHeap::new(),
             due: HashMap::new(),
             number: 0,
-            matchmaker: Memory::default(),
+            matchmaker: matchmaking::Memory::default(),
             lines: Vec::new(),
             running: Vec::new(),
             sockets: Vec::new(),
@@ -311,6 +319,7 @@ impl World {
                 .expect("languages"),
             role: [Role::Talk, Role::Listen, Role::Either][self.pick(3)],
             avoid_recent: self.chance(0.9),
+            struggling: Struggling(self.chance(0.2)),
             token: None,
             up: false,
         };
@@ -439,6 +448,7 @@ impl World {
             inbox,
             late: 0,
             token: None,
+            matched: false,
             socket: Some(self.sockets.len()),
             unsent: Vec::new(),
             waiting: None,
@@ -534,9 +544,9 @@ impl World {
                 }
             }
             owner => {
-                if let Some(Owner::Gone(id, past)) = owner {
+                if let Some(Owner::Gone(id, memory)) = owner {
                     self.lines[line].id = id;
-                    self.lines[line].visitor.remember(past);
+                    self.lines[line].visitor.remember(memory);
                 }
                 self.put(line, Input::Frame(ClientMessage::Hello { resume: None }));
             }
@@ -574,10 +584,10 @@ impl World {
             self.apply(line, Input::Mail(mail));
         }
         let it = &mut self.lines[line];
+        let memory = it.visitor.take_memory();
         match it.token.take() {
-            Some(token) if self.matchmaker.has_met(it.id) => {
-                let past = it.visitor.take_past();
-                self.tokens.insert(token, Owner::Gone(it.id, past));
+            Some(token) if it.matched || self.matchmaker.has_met(it.id) || memory.has_place() => {
+                self.tokens.insert(token, Owner::Gone(it.id, memory));
             }
             token => {
                 token.map(|token| self.tokens.remove(&token));
@@ -598,6 +608,7 @@ impl World {
     fn apply(&mut self, line: usize, input: Input) {
         let now = self.clock();
         let matched = matches!(input, Input::Mail(Mail::Matched(..)));
+        let joins = matches!(input, Input::Frame(ClientMessage::Join { .. }));
         let matchmaker = &self.matchmaker;
         let effects = self.lines[line].visitor.handle(input, now, || matchmaker.new_ticket());
         for effect in effects {
@@ -608,6 +619,7 @@ impl World {
                     }
                     self.answer(line, frame);
                 }
+                Effect::Waiting => self.answer(line, ServerMessage::Waiting { usual: None }),
                 Effect::Welcome(call) => {
                     let resume = ResumeToken::new(format!("{:032x}", self.random.random::<u128>())).expect("a token");
                     if let Some(old) = self.lines[line].token.replace(resume.clone()) {
@@ -616,12 +628,16 @@ impl World {
                     self.tokens.insert(resume.clone(), Owner::Here(line));
                     self.answer(line, ServerMessage::Welcome { resume, call });
                 }
-                Effect::Matched { call, side, offerer, .. } => self.matched(line, call, side, offerer),
+                Effect::Matched { call, side, offerer, .. } => {
+                    self.lines[line].matched = true;
+                    self.matched(line, call, side, offerer);
+                }
                 Effect::Join(wait) => {
                     assert!(self.lines[line].waiting.is_none(), "queued twice");
                     assert!(!self.lines[line].ended, "queued on behalf of somebody gone");
+                    self.tally.kept += u64::from(joins && wait.joined < now.instant);
                     self.lines[line].waiting = Some(wait.clone());
-                    let Wait { ticket, languages, role, avoid_recent, joined } = wait;
+                    let Wait { ticket, languages, role, avoid_recent, struggling, joined } = wait;
                     let ticket = Ticket {
                         id: ticket,
                         visitor: self.lines[line].id,
@@ -629,6 +645,7 @@ impl World {
                         languages,
                         role,
                         avoid_recent,
+                        struggling,
                         joined,
                     };
                     self.matchmaker.join(ticket, self.lines[line].mailbox.clone(), now.instant);
@@ -651,7 +668,11 @@ impl World {
                 Effect::Report(partner, _) => self.reported(line, partner),
                 // What comes of dropping somebody again and again is in the pairing's own histories.
                 // Nobody here asks for an echo.
-                Effect::Revoke(_) | Effect::Dropped(_) | Effect::NotConnected(_) | Effect::HearYourself => {}
+                Effect::Revoke(_)
+                | Effect::Dropped(_)
+                | Effect::NotConnected(_)
+                | Effect::Waited(..)
+                | Effect::HearYourself => {}
             }
         }
     }
@@ -702,6 +723,8 @@ impl World {
             // The match was made a moment before both have read of it.
             let apart = self.apart.get(&pair).is_some_and(|until| self.now < *until);
             assert!(!apart || !(own.avoid_recent || theirs.avoid_recent), "the same two again");
+            assert!(!(own.struggling.0 && theirs.struggling.0), "two who are struggling badly");
+            self.tally.struggling += u64::from(own.struggling.0 || theirs.struggling.0);
             let before = self.now.saturating_sub(UNREAD);
             let parted = self.parted(&self.lines[line], own, &self.lines[other.line], theirs, before);
             assert!(!parted, "reported, and paired again");
@@ -757,6 +780,10 @@ impl World {
             for (other, theirs) in &waiting[index + 1..] {
                 let share = own.languages.get().iter().any(|it| theirs.languages.get().contains(it));
                 if !share {
+                    continue;
+                }
+                if own.struggling.0 && theirs.struggling.0 {
+                    self.tally.spared += 1;
                     continue;
                 }
                 let pair = (one.id.min(other.id), one.id.max(other.id));

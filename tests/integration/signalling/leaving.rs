@@ -7,6 +7,8 @@ use sotto::protocol::Category;
 use tokio::process::Command;
 
 use super::*;
+use crate::http::get_from;
+use crate::tls::Identity;
 
 /// Longer than a test takes.
 const LONG: &str = "600";
@@ -150,7 +152,7 @@ async fn the_next_server_takes_over_and_calls_go_on() {
         assert_eq!(waiting.matched().await.0, other.matched().await.0);
         other.send(ClientMessage::Leave {}).await;
         assert!(matches!(waiting.next().await, ServerMessage::Ended { .. }));
-        assert_eq!(waiting.next().await, ServerMessage::Waiting {});
+        assert_eq!(waiting.next().await, ServerMessage::Waiting { usual: None });
         let heard = [first.heard().count, second.heard().count];
         assert!(heard.iter().all(|count| *count > 0));
 
@@ -176,4 +178,21 @@ async fn the_next_server_takes_over_and_calls_go_on() {
         drop((third, fourth, waiting, other));
         next.stop_at_once().await;
     }
+}
+
+/// And the port from which plain HTTP is sent on.
+#[tokio::test]
+async fn the_next_server_takes_over_what_is_sent_on_as_well() {
+    let identity = Identity::new();
+    let flags = [&identity.flags()[..], &["--handover", "--listen-http"]].concat();
+    let old = TestServer::start_with(&[&flags[..], &["127.0.0.1:0"]].concat()).await;
+    let line = old.said("plain HTTP is sent on to HTTPS").await;
+    let http = line.rsplit_once("port=").and_then(|(_, port)| port.trim().parse().ok()).expect("a port in the line");
+    let (listen, listen_http) = (format!("127.0.0.1:{}", old.port), format!("127.0.0.1:{http}"));
+    let next = TestServer::start_with(&[&flags[..], &[&listen_http, "--listen", &listen]].concat()).await;
+    let location = format!("https://localhost:{}/rules", old.port);
+    assert_eq!(get_from(http, "/rules", "").await.header("location"), Some(&*location));
+    old.stop().await;
+    assert_eq!(get_from(http, "/rules", "").await.header("location"), Some(&*location));
+    next.stop().await;
 }
