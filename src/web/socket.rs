@@ -339,7 +339,7 @@ impl Pump {
         let lingers = leaving != Leaving::No && !visitor.is_in_call();
         let goes = visitor.has_talked_until().filter(|_| lingers).map(|end| end + LINGER);
         let deadline = visitor.deadline().into_iter().chain(pulse).chain(goes).min();
-        let event = tokio::select! {
+        tokio::select! {
             // First, so that a partner whose socket has closed already is not news.
             biased;
             _ = self.line.leaving.changed() => Event::Leaving,
@@ -347,12 +347,18 @@ impl Pump {
             guest = self.knocks.recv() => Event::Knock(guest),
             () = until(deadline) => Event::Time,
             received = receive(&mut self.guest) => Event::Received(received),
-        };
-        // It may have come while the others were looked at.
-        if *self.line.leaving.borrow() == Leaving::Now { Event::Leaving } else { event }
+        }
     }
 
     async fn handle(&mut self, event: Event) -> Next {
+        // It may have come while the others were looked at, and is said first: a partner who was told before has gone by it.
+        let leaving = *self.line.leaving.borrow();
+        if !matches!(event, Event::Closing(_))
+            && let Some(after) = self.leaves(leaving)
+            && self.say_closing(after).await == Next::Stop
+        {
+            return Next::Stop;
+        }
         match event {
             Event::Received(received) => self.received(received).await,
             Event::Mail(Some(mail)) => self.put(Input::Mail(mail)).await,
