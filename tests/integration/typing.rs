@@ -217,6 +217,8 @@ async fn where_it_is_off_nothing_is_shown_and_nothing_taken() {
     let hidden = "return document.querySelector('[data-part=typing]').hidden";
     assert_eq!(visitor.run(hidden, vec![]).await, json!(true));
     assert!(!visitor.frames().await.iter().any(|frame| frame.contains("text_line")), "it is not said on the wire");
+    // Before they are there, anything but them ends the call.
+    visitor.emoji().await;
     for _ in 0..5 {
         call.send(line("do you see this?")).await;
     }
