@@ -258,6 +258,7 @@ async fn a_hostile_partner_is_shown_as_far_as_it_is_a_partner() {
     let mut call = native(&server).await;
     call.connected().await.expect("connected");
     visitor.until("talking").await;
+    visitor.emoji().await;
     visitor.open_text_line().await;
 
     // Frames of every wrong kind; then one that is right.
