@@ -21,16 +21,15 @@
 //!   side's credentials from the call's name, so that the relay and the rest share a secret and no table.
 //! - [`guard`] is what anybody gets: limits by the network a visitor comes from, which keep no address.
 //! - [`protocol`] is the wire between page and server, [`clock`] the moment that is passed in, `prefix` what limits count
-//!   by in place of an address, and `throttle` how fast a
-//!   connection is read.
+//!   by in place of an address, and `throttle` how fast a connection is read.
 //! - [`caller`] is a visitor without a browser, for the tests and later for probes; [`echo`] is one that the server itself
 //!   is, for somebody who wants to hear themself before a call.
 //! - [`config`] is what an operator can set, [`hours`] what of it is about the time of day, [`check`] says in words what
-//!   would come of it, and [`print`] has the files for the programs around it. `port` is what the door and the relay stand on, and how it goes to the next
-//!   server.
+//!   would come of it, and [`print`] has the files for the programs around it. `port` is what the door and the relay stand
+//!   on, and how it goes to the next server.
 //!
-//! Imports point one way: `main → lib → web → {door, echo} → {visitor, caller} → {matchmaking, relay, guard} → mailbox → protocol`. A call is two symmetric
-//! values, one owned by each side's visitor; there is no call table.
+//! Imports point one way: `main → {lib, check} → web → {door, echo} → config → {visitor, caller} → {matchmaking, relay, guard}
+//! → mailbox → protocol`. A call is two symmetric values, one owned by each side's visitor; there is no call table.
 
 pub mod caller;
 pub mod check;
