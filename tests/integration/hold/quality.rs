@@ -98,7 +98,7 @@ async fn a_bad_line_is_talked_over() {
         );
         // Of some 400, and half of them where the machine is busy: the line is there, and this is the one that was asked for.
         // Where four bursts are lost on average, there are ten of them once in a hundred times.
-        assert!(received > 150.0, "{name}: {received} packets came");
+        assert!(received > 200.0, "{name}: {received} packets came");
         let share = lost / (received + lost);
         assert!(share < 3.0 * lane.loss + 0.02, "{name}: {lost} lost, {received} came");
         assert!(after.current_round_trip_time >= 2.0 * lane.delay.as_secs_f64() * 0.9, "{name}: {after:?}");
